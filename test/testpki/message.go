@@ -23,6 +23,10 @@ type Options struct {
 	Stream bool   // BER of indefinite length
 	KeyID  bool   // signer and recipients by subjectKeyIdentifier
 
+	// NoPreamble takes out the line "This is an S/MIME signed message" that openssl puts before the first part of a
+	// multipart/signed. No signature covers it.
+	NoPreamble bool
+
 	Signer         string // name of the signer; empty: Alice
 	Digest         string // "sha1", "sha384"; empty: "sha256"
 	PSS            bool   // RSASSA-PSS; OpenSSL 3.0 cannot do it with Stream
@@ -79,8 +83,14 @@ func (p *PKI) SignEntity(tb testing.TB, entity []byte, detached bool, o Options)
 	}
 	args = addIf(args, o.NoAttributes, "-noattr")
 	args = addIf(args, o.NoCertificates, "-nocerts")
-	return p.seal(tb, entity, args, o)
+	signed := p.seal(tb, entity, args, o)
+	if detached && o.NoPreamble {
+		signed = bytes.Replace(signed, []byte(preamble), nil, 1)
+	}
+	return signed
 }
+
+const preamble = "This is an S/MIME signed message\r\n\r\n"
 
 // EncryptEntity returns the entity in an enveloped-data, with CRLF line ends, for any order of layers.
 func (p *PKI) EncryptEntity(tb testing.TB, entity []byte, o Options) []byte {

@@ -38,6 +38,9 @@ const (
 	Bob       = "bob"        // RSA, bob@example.net
 )
 
+// Anchors is the name of a certificate file with DomainCA and PersonCA, for "openssl cms -verify -CAfile". It has no key.
+const Anchors = "anchors"
+
 // Validity of all certificates but ExpiredSigner, so that tests do not depend on the day they run.
 const (
 	notBefore     = "20100101000000Z"
@@ -121,7 +124,19 @@ func New(dir string) (*PKI, error) {
 			return nil, err
 		}
 	}
-	return p, nil
+	return p, p.writeAnchors()
+}
+
+func (p *PKI) writeAnchors() error {
+	var bundle []byte
+	for _, name := range []string{DomainCA, PersonCA} {
+		certificate, err := os.ReadFile(p.CertificateFile(name))
+		if err != nil {
+			return err
+		}
+		bundle = append(bundle, certificate...)
+	}
+	return p.write(Anchors+".pem", string(bundle))
 }
 
 var shared = sync.OnceValues(func() (*PKI, error) {

@@ -109,12 +109,14 @@ type Decision struct {
 	Reason  Reason // why the view or the action is not the ordinary one; "" otherwise
 	Edits   []message.Edit
 	Results []Verdict
+	Layers  []LayerResult // one per layer of the facts
 }
 
 // Decide makes the decision for one recipient of the given class.
 func Decide(facts Facts, settings Settings, class Class) Decision {
+	all := facts
 	facts = released(facts, settings)
-	d := Decision{Action: ActionDeliver}
+	d := Decision{Action: ActionDeliver, Layers: layerResults(all, facts)}
 	d.View, d.Depth, d.Repack, d.Reason = chooseView(facts.Layers, class)
 	smime := smimeVerdicts(facts)
 	domsec := domsecVerdict(facts, settings)

@@ -36,8 +36,9 @@ const (
 	ReasonMalformed     Reason = "malformed header"
 
 	// views and actions
-	ReasonCannotDecrypt Reason = "cannot decrypt"
-	ReasonDomsec        Reason = "domain signature refused"
+	ReasonCannotDecrypt   Reason = "cannot decrypt"
+	ReasonUnauthenticated Reason = "unauthenticated plaintext"
+	ReasonDomsec          Reason = "domain signature refused"
 )
 
 // The result codes of RFC 8601 section 2.7.1.

@@ -28,7 +28,7 @@ func MakeDirs(root *os.Root, name string, perm fs.FileMode) error {
 }
 
 // MakePath does the same for a path of the administrator's that no root holds yet, from the lowest directory that
-// exists.
+// exists, whose own entry is synced where its parent can be read.
 func MakePath(dir string, perm fs.FileMode) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -45,8 +45,8 @@ func MakePath(dir string, perm fs.FileMode) error {
 		}
 		existing = filepath.Dir(existing)
 	}
-	if existing == dir {
-		return nil
+	if err := syncParent(existing); err != nil || existing == dir {
+		return err
 	}
 	root, err := os.OpenRoot(existing)
 	if err != nil {
@@ -57,6 +57,23 @@ func MakePath(dir string, perm fs.FileMode) error {
 		err = MakeDirs(root, filepath.ToSlash(rest), perm)
 	}
 	return errors.Join(err, root.Close())
+}
+
+// syncParent syncs the directory that holds dir. What we may not read, or cannot be written, we did not change, and
+// nobody with our rights did.
+func syncParent(dir string) error {
+	parent, err := os.Open(filepath.Dir(dir))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer closeDir(parent)
+	if err := calls.fsync(parent); err != nil && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
 }
 
 func syncDir(root *os.Root, name string) error {

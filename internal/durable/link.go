@@ -37,9 +37,10 @@ func noUnnamed(err error) bool {
 	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
 }
 
-// notLinkable says that err of linkat may speak of this way of linking rather than of the target.
+// notLinkable says that err of linkat may speak of this way of linking rather than of the target. ENOENT does not: /proc
+// is there, so the directory has gone.
 func notLinkable(err error) bool {
-	for _, e := range []error{unix.EPERM, unix.EACCES, unix.ENOENT, unix.EXDEV, unix.EOPNOTSUPP, unix.EINVAL} {
+	for _, e := range []error{unix.EPERM, unix.EACCES, unix.EXDEV, unix.EOPNOTSUPP, unix.EINVAL} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -142,3 +142,12 @@ func (c *chunkWriter) flush() error {
 	c.buf = c.buf[:0]
 	return err
 }
+
+func writeAll(w io.Writer, parts ...[]byte) error {
+	for _, p := range parts {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

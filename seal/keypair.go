@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -45,6 +46,29 @@ func (p KeyPair) KeyPEM() ([]byte, error) {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// ParseKeyPair reads a certificate, followed by the chain above it, and its private key from PEM: what CertificatePEM
+// and KeyPEM write, or openssl.
+func ParseKeyPair(certificates, key []byte) (KeyPair, error) {
+	pair, err := tls.X509KeyPair(certificates, key) // checks that they belong together
+	if err != nil {
+		return KeyPair{}, err
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return KeyPair{}, fmt.Errorf("unsupported key type %T", pair.PrivateKey)
+	}
+	out := KeyPair{Key: signer}
+	for _, der := range pair.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return KeyPair{}, err
+		}
+		out.Chain = append(out.Chain, c)
+	}
+	out.Certificate, out.Chain = out.Chain[0], out.Chain[1:]
+	return out, nil
 }
 
 // A KeyType says which key a new certificate gets.
@@ -87,13 +111,7 @@ type CA struct {
 
 // NewCA makes a self-signed certificate authority whose subject is the common name.
 func NewCA(commonName string, o CertificateOptions) (*CA, error) {
-	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: commonName},
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	pair, err := issue(nil, template, 10*365*24*time.Hour, o)
+	pair, err := issue(nil, authority(commonName), 10*365*24*time.Hour, o)
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority %q: %w", commonName, err)
 	}
@@ -102,17 +120,20 @@ func NewCA(commonName string, o CertificateOptions) (*CA, error) {
 
 // IssueCA issues an intermediate certificate authority.
 func (ca *CA) IssueCA(commonName string, o CertificateOptions) (*CA, error) {
-	template := &x509.Certificate{
+	pair, err := issue(ca, authority(commonName), 5*365*24*time.Hour, o)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority %q: %w", commonName, err)
+	}
+	return &CA{KeyPair: pair}, nil
+}
+
+func authority(commonName string) *x509.Certificate {
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: commonName},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
-	pair, err := issue(ca, template, 5*365*24*time.Hour, o)
-	if err != nil {
-		return nil, fmt.Errorf("certificate authority %q: %w", commonName, err)
-	}
-	return &CA{KeyPair: pair}, nil
 }
 
 // IssueDomainSigner issues the signing certificate of a domain: the domain as URI smtp://domain and as dNSName in

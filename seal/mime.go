@@ -3,7 +3,9 @@ package seal
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"io"
+	"strings"
 )
 
 const opaqueFields = "Content-Transfer-Encoding: base64\r\n" +
@@ -23,11 +25,12 @@ type base64Writer struct {
 
 const octetsPerLine = 48
 
+// linesAtOnce lines go into one Write.
+const linesAtOnce = 512
+
 func newBase64Writer(w io.Writer) *base64Writer {
 	return &base64Writer{w: w, line: make([]byte, 0, linesAtOnce*(octetsPerLine/3*4+2))}
 }
-
-const linesAtOnce = 512
 
 func (b *base64Writer) Write(p []byte) (int, error) {
 	written := len(p)
@@ -92,3 +95,12 @@ func (c *crlfWriter) Write(p []byte) (int, error) {
 
 // newBoundary returns 26 random characters, so that no content can hold them.
 func newBoundary() string { return "=_" + rand.Text() }
+
+// checkBoundary admits what needs no thought inside quotes: a part of RFC 2046 section 5.1.1. Empty is random.
+func checkBoundary(boundary string) error {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'()+_,-./:=?"
+	if len(boundary) > 70 || strings.Trim(boundary, letters) != "" {
+		return fmt.Errorf("not a boundary: %q", boundary)
+	}
+	return nil
+}

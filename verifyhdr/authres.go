@@ -18,6 +18,7 @@ type ResInfo struct {
 	Version    int // of the method; 0 and 1 both mean 1
 	Result     string
 	Comment    string // the first comment after the result, without its parentheses
+	Remark     string // the second one
 	Reason     string
 	Properties []Property
 }

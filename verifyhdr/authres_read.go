@@ -118,18 +118,26 @@ func (r *reader) run(class func(byte) bool) string {
 	return r.s[start:r.pos]
 }
 
-// skip takes optional comments and white space, CFWS of RFC 5322 section 3.2.2. It returns the text of the first
-// comment and whether it took anything.
-func (r *reader) skip() (comment string, any bool) {
-	start, seen := r.pos, false
+// skip takes optional comments and white space, CFWS of RFC 5322 section 3.2.2, and reports whether it took anything.
+func (r *reader) skip() bool {
+	_, _, any := r.remarks()
+	return any
+}
+
+// remarks is skip for a place whose comments say something: it returns the texts of the first two.
+func (r *reader) remarks() (first, second string, any bool) {
+	start, seen := r.pos, 0
 	for {
 		r.run(isWSP)
 		if r.peek() != '(' {
-			return comment, r.pos > start
+			return first, second, r.pos > start
 		}
 		text := r.comment()
-		if !seen {
-			comment, seen = text, true
+		switch seen++; seen {
+		case 1:
+			first = text
+		case 2:
+			second = text
 		}
 	}
 }
@@ -194,7 +202,7 @@ func (r *reader) head() *AuthenticationResults {
 	if strings.TrimSpace(a.AuthservID) == "" {
 		r.fail("no authserv-id")
 	}
-	if _, space := r.skip(); space && isDigit(r.peek()) {
+	if r.skip() && isDigit(r.peek()) {
 		a.Version = r.version()
 	}
 	r.skip()
@@ -239,7 +247,7 @@ func (r *reader) resinfo(a *AuthenticationResults) {
 	r.skip()
 	res.Result = r.keyword()
 	var space bool
-	res.Comment, space = r.skip()
+	res.Comment, res.Remark, space = r.remarks()
 	r.properties(&res, space)
 	a.Results = append(a.Results, res)
 }
@@ -277,7 +285,7 @@ func (r *reader) pvalue(address bool) (value string, space bool) {
 	} else {
 		value = r.run(func(c byte) bool { return isToken(c) || isAtext(c) || c == '.' })
 	}
-	_, space = r.skip()
+	space = r.skip()
 	if address && r.accept('@') {
 		if !quoted && value != "" && !isDotAtom(value) {
 			r.fail("bad local-part")
@@ -289,7 +297,7 @@ func (r *reader) pvalue(address bool) (value string, space bool) {
 		if !isDomainName(domain) {
 			r.fail("bad domain name")
 		}
-		_, space = r.skip()
+		space = r.skip()
 		return value + "@" + domain, space
 	}
 	if !quoted && !isTokenString(value) && !isDomainName(value) {

@@ -97,6 +97,9 @@ func (res *ResInfo) words() []string {
 	if res.Comment != "" {
 		words = append(words, "("+res.Comment+")")
 	}
+	if res.Remark != "" {
+		words = append(words, "("+res.Remark+")")
+	}
 	if res.Reason != "" {
 		words = append(words, `reason="`+res.Reason+`"`)
 	}
@@ -146,7 +149,11 @@ func (res ResInfo) clean() (ResInfo, bool) {
 		Version: cleanVersion(res.Version),
 		Result:  strings.ToLower(res.Result),
 		Comment: cleanText(res.Comment, maxRemark),
+		Remark:  cleanText(res.Remark, maxRemark),
 		Reason:  cleanText(res.Reason, maxRemark),
+	}
+	if c.Comment == "" {
+		c.Comment, c.Remark = c.Remark, ""
 	}
 	for _, p := range res.Properties {
 		if p, ok := p.clean(); ok {

@@ -169,9 +169,7 @@ func describe(r *domsecResult, facts Facts) {
 	r.verdict = property(r.verdict, "body", "domsec-signer", r.signer)
 	if r.verdict.Result == resultPass {
 		r.verdict = property(r.verdict, "policy", "domsec-origin", origin(facts))
-		if r.verdict.Comment == "" {
-			r.verdict.Comment = "header unsigned"
-		}
+		r.verdict.Remark = remarkHeader
 	}
 	r.verdict = property(r.verdict, "policy", "domsec-encrypted", encrypted(facts.Layers))
 	r.verdict.Properties = append(r.verdict.Properties, signed...)

@@ -50,3 +50,6 @@ const (
 	resultNeutral   = "neutral"
 	resultPermerror = "permerror"
 )
+
+// remarkHeader is the comment of every result that header protection does not extend to Subject and Date.
+const remarkHeader = "header unsigned"

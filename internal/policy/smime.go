@@ -33,7 +33,7 @@ func smimeVerdicts(facts Facts) []Verdict {
 
 func smimeVerdict(facts Facts, i, j int) Verdict {
 	layer, judgement := facts.Layers[i], facts.Judgements[i][j]
-	v := Verdict{Method: "smime", Comment: string(layer.Role) + ", header unsigned"}
+	v := Verdict{Method: "smime", Comment: string(layer.Role), Remark: remarkHeader}
 	result, reason := signerResult(facts, i, j)
 	v.Result, v.Reason = result, string(reason)
 	v = property(v, "body", "smime-part", layer.Part)

@@ -1,0 +1,132 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/asn1"
+
+	_ "crypto/sha1" // the hashes of the table
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+)
+
+// An AlgorithmIdentifier names an algorithm and its parameters.
+type AlgorithmIdentifier struct {
+	Algorithm  asn1.ObjectIdentifier
+	Parameters []byte // one DER element; nil when absent
+}
+
+// plain reports whether the parameters are absent or NULL. Both are in use where RFC 5754 asks for one of them.
+func (a AlgorithmIdentifier) plain() bool {
+	return a.Parameters == nil || bytes.Equal(a.Parameters, []byte{tagNull, 0})
+}
+
+// digests is every message digest this package computes. MD5 is not among them and never will be (THREATS A24).
+var digests = []struct {
+	name string
+	hash crypto.Hash
+	oid  asn1.ObjectIdentifier
+}{
+	{"sha1", crypto.SHA1, asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}},
+	{"sha224", crypto.SHA224, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}},
+	{"sha256", crypto.SHA256, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}},
+	{"sha384", crypto.SHA384, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}},
+	{"sha512", crypto.SHA512, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}},
+}
+
+// digestHash returns the hash a names, 0 when it is not in the table.
+func digestHash(a AlgorithmIdentifier) crypto.Hash {
+	for _, d := range digests {
+		if d.oid.Equal(a.Algorithm) && a.plain() {
+			return d.hash
+		}
+	}
+	return 0
+}
+
+// refused are names of algorithms that mail is made with and that this package does not verify or open.
+var refused = []struct {
+	name string
+	oid  asn1.ObjectIdentifier
+}{
+	{"md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
+	{"rsa-md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}},
+	{"rsa-pss", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}},
+	{"ed25519", asn1.ObjectIdentifier{1, 3, 101, 112}},
+	{"ed448", asn1.ObjectIdentifier{1, 3, 101, 113}},
+	{"des-ede3-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}},
+	{"rc2-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}},
+	{"des-cbc", asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}},
+}
+
+// algorithmName is the name of an algorithm that is not in use here, or else its dotted numbers.
+func algorithmName(oid asn1.ObjectIdentifier) string {
+	for _, r := range refused {
+		if r.oid.Equal(oid) {
+			return r.name
+		}
+	}
+	return oid.String()
+}
+
+// A keyKind is a kind of public key.
+type keyKind int
+
+const (
+	keyUnknown keyKind = iota
+	keyRSA
+	keyECDSA
+)
+
+// signatures is every signature algorithm this package verifies. A hash of 0 leaves it to digestAlgorithm, as
+// rsaEncryption does (RFC 3370 3.2); any other must be that of digestAlgorithm.
+var signatures = []struct {
+	key  keyKind
+	hash crypto.Hash
+	oid  asn1.ObjectIdentifier
+}{
+	{keyRSA, 0, oidRSAEncryption},
+	{keyRSA, crypto.SHA1, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}},
+	{keyRSA, crypto.SHA224, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}},
+	{keyRSA, crypto.SHA256, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}},
+	{keyRSA, crypto.SHA384, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}},
+	{keyRSA, crypto.SHA512, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}},
+	{keyECDSA, crypto.SHA1, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}},
+	{keyECDSA, crypto.SHA224, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}},
+	{keyECDSA, crypto.SHA256, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}},
+	{keyECDSA, crypto.SHA384, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}},
+	{keyECDSA, crypto.SHA512, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}},
+}
+
+// signatureKey returns the kind of key a asks for, under a digest of the given hash.
+func signatureKey(a AlgorithmIdentifier, hash crypto.Hash) keyKind {
+	for _, s := range signatures {
+		if s.oid.Equal(a.Algorithm) && a.plain() && (s.hash == 0 || s.hash == hash) {
+			return s.key
+		}
+	}
+	return keyUnknown
+}
+
+// ciphers is every content cipher this package opens, by exact OBJECT IDENTIFIER (THREATS A05).
+var ciphers = []struct {
+	name string
+	size int // octets of the key
+	oid  asn1.ObjectIdentifier
+}{
+	{"aes128-cbc", 16, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}},
+	{"aes192-cbc", 24, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}},
+	{"aes256-cbc", 32, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}},
+}
+
+// Keys and key transport: RFC 8017 A, RFC 5480.
+var (
+	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
+	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
+	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}
+	oidECPublicKey   = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+	oidP256          = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
+	oidP384          = asn1.ObjectIdentifier{1, 3, 132, 0, 34}
+	oidP521          = asn1.ObjectIdentifier{1, 3, 132, 0, 35}
+)

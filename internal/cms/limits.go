@@ -1,0 +1,24 @@
+package cms
+
+// Limits on everything that is not content. An object past a limit is ErrSyntax: nobody makes such mail by accident.
+const (
+	maxDepth = 32 // nested elements, pieces of a constructed OCTET STRING included (THREATS A37)
+
+	maxRewrite = 1 << 16 // elements of one object that is not DER and is rewritten to it
+
+	maxAlgorithm        = 4 << 10  // octets of one AlgorithmIdentifier or OBJECT IDENTIFIER
+	maxDigestAlgorithms = 64       // elements of digestAlgorithms
+	maxCertificates     = 256      // certificates in an object
+	keptCertificates    = 32       // the first ones, kept
+	maxCertificate      = 64 << 10 // octets of a certificate that is kept
+	maxRevocation       = 8 << 20  // octets of crls that are kept; more are left out
+	maxSignerInfos      = 32       // elements of signerInfos
+	maxSigners          = 8 << 20  // octets of all of them; room for large unsigned attributes (THREATS A22)
+	maxAttributes       = 256      // signed attributes of one signer
+	maxRecipientInfos   = 10000    // elements of recipientInfos
+	maxRecipients       = 8 << 20  // octets of all of them
+	maxSerial           = 128      // octets of a serial number
+
+	minModulus = 1024 // bits of an RSA modulus that is used at all; policy asks for more
+	maxModulus = 8192
+)

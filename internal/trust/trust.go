@@ -1,0 +1,154 @@
+// Package trust says who a signer is: whether a certificate leads to an anchor the administrator named, was good at
+// the time of receipt, may sign mail, and which addresses and domains it speaks for.
+//
+// A Store is a snapshot of anchors and revocation lists. Judging reads nothing else: no clock, no file, no network
+// (THREATS A32), and its cost is bounded whatever the message brings along (THREATS A33, A34). This package never
+// looks at a signature of a message, never reads an address out of a subject name (THREATS A27), and never decides
+// what becomes of the mail.
+package trust
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Kind is the role a signer is judged in. The role decides the anchors.
+type Kind int
+
+const (
+	// Person is everybody who signs with an address of his own: PersonAnchors.
+	Person Kind = iota
+	// Domain is an agent that signs for a domain: DomainAnchors.
+	Domain
+)
+
+// String returns the name of the kind.
+func (k Kind) String() string {
+	if k == Domain {
+		return "domain"
+	}
+	return "person"
+}
+
+// Settings are what the administrator trusts.
+type Settings struct {
+	DomainAnchors []*x509.Certificate    // may issue certificates of domain agents
+	PersonAnchors []*x509.Certificate    // may issue certificates of persons
+	Naming        []string               // naming profiles that count, see Profiles
+	CRLs          []*x509.RevocationList // as LoadCRLs returns them; none at all is no fault
+	RequireEKU    bool                   // a signer without extended key usage is refused too
+}
+
+// A Store judges certificates. It never changes after New and may be used by many goroutines.
+type Store struct {
+	domain, person anchors
+	naming         []profile
+	lists          *revocation
+	requireEKU     bool
+	warnings       []string
+}
+
+// New returns a Store. An unknown naming profile is an error; a known one that does nothing yet is named by Pending.
+func New(settings Settings) (*Store, error) {
+	s := &Store{
+		domain:     newAnchors(settings.DomainAnchors),
+		person:     newAnchors(settings.PersonAnchors),
+		requireEKU: settings.RequireEKU,
+	}
+	for _, name := range settings.Naming {
+		i := slices.IndexFunc(profiles, func(p profile) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown naming profile %q (known: %q)", name, Profiles())
+		}
+		if !slices.ContainsFunc(s.naming, func(p profile) bool { return p.name == name }) {
+			s.naming = append(s.naming, profiles[i])
+		}
+	}
+	s.warnings = slices.Concat(s.domain.warnings, s.person.warnings)
+	var skipped []string
+	s.lists, skipped = newRevocation(settings.CRLs, s.domain, s.person)
+	s.warnings = append(s.warnings, skipped...)
+	return s, nil
+}
+
+// Pending returns the configured naming profiles that find no names yet.
+func (s *Store) Pending() []string {
+	var names []string
+	for _, p := range s.naming {
+		if p.agents == nil {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// Warnings returns what the administrator should know about the anchors and revocation lists, one line each.
+func (s *Store) Warnings() []string { return slices.Clone(s.warnings) }
+
+// Judge says what the DER certificate cert is worth at the given time, which is the time of receipt: a signer's own
+// signingTime is no proof of when he signed (THREATS A26). The intermediates are certificates that came along, in
+// any order; they help to build the path and are trusted in nothing.
+func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Time) (j Judgement) {
+	// crypto/x509 has panicked on crafted keys before (THREATS A34); a certificate that does that is not trusted.
+	defer func() {
+		if r := recover(); r != nil {
+			j = Judgement{Reason: ReasonUnreadable, Err: fmt.Errorf("certificate check panicked: %v", r)}
+		}
+	}()
+	leaf, f := readCertificate(cert)
+	if f != nil {
+		return Judgement{Reason: f.reason, Err: f.err}
+	}
+	j = Judgement{
+		Serial:   serialText(leaf.SerialNumber),
+		Issuer:   nameText(leaf.RawIssuer),
+		NotAfter: leaf.NotAfter,
+	}
+	names := readNames(leaf)
+	j.Emails = names.emails
+	chain, f := s.judgePath(&j, leaf, intermediates, kind, at)
+	if kind == Domain {
+		j.Agents = s.agents(names, chain)
+		j.AgentUnusable = len(j.Agents) == 0
+	}
+	if f != nil {
+		j.Reason, j.Err = f.reason, f.err
+		return j
+	}
+	j.Trusted = true
+	return j
+}
+
+// judgePath returns the path that makes leaf trusted, or the first reason why there is none.
+func (s *Store) judgePath(j *Judgement, leaf *x509.Certificate, intermediates [][]byte, kind Kind, at time.Time) ([]*x509.Certificate, *fault) {
+	if f := checkSigner(leaf, s.requireEKU, at); f != nil {
+		return nil, f
+	}
+	from := s.person
+	if kind == Domain {
+		from = s.domain
+	}
+	chains, f := from.paths(leaf, intermediates, at)
+	if f != nil {
+		return nil, f
+	}
+	var first *fault
+	for _, chain := range chains {
+		f := checkPath(chain)
+		if f == nil {
+			status := s.lists.check(chain, at)
+			if !status.revoked {
+				j.StaleCRL = status.stale
+				return chain, nil
+			}
+			f = &fault{ReasonRevoked, status.err}
+		}
+		if first == nil || f.reason == ReasonRevoked {
+			first = f
+		}
+	}
+	j.Revoked = first.reason == ReasonRevoked
+	return nil, first
+}

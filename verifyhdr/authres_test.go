@@ -16,79 +16,79 @@ var goodFields = []struct {
 		AuthenticationResults{"example.org", 1, nil}},
 	{"B.3", "Authentication-Results: example.com;\r\n          spf=pass smtp.mailfrom=example.net\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"spf", 1, "pass", "", "", []Property{{"smtp", "mailfrom", "example.net"}}},
+			{"spf", 1, "pass", "", "", "", []Property{{"smtp", "mailfrom", "example.net"}}},
 		}}},
 	{"B.4 first", "Authentication-Results: example.com;\r\n" +
 		"          auth=pass (cram-md5) smtp.auth=sender@example.net;\r\n" +
 		"          spf=pass smtp.mailfrom=example.net\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"auth", 1, "pass", "cram-md5", "", []Property{{"smtp", "auth", "sender@example.net"}}},
-			{"spf", 1, "pass", "", "", []Property{{"smtp", "mailfrom", "example.net"}}},
+			{"auth", 1, "pass", "cram-md5", "", "", []Property{{"smtp", "auth", "sender@example.net"}}},
+			{"spf", 1, "pass", "", "", "", []Property{{"smtp", "mailfrom", "example.net"}}},
 		}}},
 	{"B.4 second", "Authentication-Results: example.com; iprev=pass\r\n          policy.iprev=192.0.2.200\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"iprev", 1, "pass", "", "", []Property{{"policy", "iprev", "192.0.2.200"}}},
+			{"iprev", 1, "pass", "", "", "", []Property{{"policy", "iprev", "192.0.2.200"}}},
 		}}},
 	{"B.5 top", "Authentication-Results: example.com;\r\n          dkim=pass (good signature) header.d=example.com\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"dkim", 1, "pass", "good signature", "", []Property{{"header", "d", "example.com"}}},
+			{"dkim", 1, "pass", "good signature", "", "", []Property{{"header", "d", "example.com"}}},
 		}}},
 	{"B.5 below", "Authentication-Results: example.com;\r\n" +
 		"          auth=pass (cram-md5) smtp.auth=sender@example.com;\r\n" +
 		"          spf=fail smtp.mailfrom=example.com\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"auth", 1, "pass", "cram-md5", "", []Property{{"smtp", "auth", "sender@example.com"}}},
-			{"spf", 1, "fail", "", "", []Property{{"smtp", "mailfrom", "example.com"}}},
+			{"auth", 1, "pass", "cram-md5", "", "", []Property{{"smtp", "auth", "sender@example.com"}}},
+			{"spf", 1, "fail", "", "", "", []Property{{"smtp", "mailfrom", "example.com"}}},
 		}}},
 	{"B.6 top", "Authentication-Results: example.com;\r\n" +
 		"      dkim=pass reason=\"good signature\"\r\n        header.i=@mail-router.example.net;\r\n" +
 		"      dkim=fail reason=\"bad signature\"\r\n        header.i=@newyork.example.com\r\n",
 		AuthenticationResults{"example.com", 1, []ResInfo{
-			{"dkim", 1, "pass", "", "good signature", []Property{{"header", "i", "@mail-router.example.net"}}},
-			{"dkim", 1, "fail", "", "bad signature", []Property{{"header", "i", "@newyork.example.com"}}},
+			{"dkim", 1, "pass", "", "", "good signature", []Property{{"header", "i", "@mail-router.example.net"}}},
+			{"dkim", 1, "fail", "", "", "bad signature", []Property{{"header", "i", "@newyork.example.com"}}},
 		}}},
 	{"B.6 below", "Authentication-Results: example.net;\r\n      dkim=pass (good signature) header.i=@newyork.example.com\r\n",
 		AuthenticationResults{"example.net", 1, []ResInfo{
-			{"dkim", 1, "pass", "good signature", "", []Property{{"header", "i", "@newyork.example.com"}}},
+			{"dkim", 1, "pass", "good signature", "", "", []Property{{"header", "i", "@newyork.example.com"}}},
 		}}},
 	{"B.7 comments", "Authentication-Results: foo.example.net (foobar) 1 (baz);\r\n" +
 		"    dkim (Because I like it) / 1 (One yay) = (wait for it) fail\r\n" +
 		"      policy (A dot can go here) . (like that) expired\r\n" +
 		"      (this surprised me) = (as I wasn't expecting it) 1362471462\r\n",
 		AuthenticationResults{"foo.example.net", 1, []ResInfo{
-			{"dkim", 1, "fail", "", "", []Property{{"policy", "expired", "1362471462"}}},
+			{"dkim", 1, "fail", "", "", "", []Property{{"policy", "expired", "1362471462"}}},
 		}}},
 	{"RFC 7281 3.3", "Authentication-Results: example.net;\r\n smime=fail (certificate is revoked by CRL)\r\n" +
 		" body.smime-identifier=aliceDss@example.com\r\n body.smime-part=2\r\n",
 		AuthenticationResults{"example.net", 1, []ResInfo{
-			{"smime", 1, "fail", "certificate is revoked by CRL", "", []Property{
+			{"smime", 1, "fail", "certificate is revoked by CRL", "", "", []Property{
 				{"body", "smime-identifier", "aliceDss@example.com"}, {"body", "smime-part", "2"}}},
 		}}},
 	{"RFC 8617 B", "Authentication-Results: clochette.example.org; spf=fail\r\n    smtp.from=jqd@d1.example; dkim=fail (512-bit key)\r\n" +
 		"    header.i=@d1.example; dmarc=fail; arc=pass (as.2.gmail.example=pass,\r\n" +
 		"    ams.1.lists.example.org=fail (message has been altered))\r\n",
 		AuthenticationResults{"clochette.example.org", 1, []ResInfo{
-			{"spf", 1, "fail", "", "", []Property{{"smtp", "from", "jqd@d1.example"}}},
-			{"dkim", 1, "fail", "512-bit key", "", []Property{{"header", "i", "@d1.example"}}},
-			{"dmarc", 1, "fail", "", "", nil},
-			{"arc", 1, "pass", "as.2.gmail.example=pass,    ams.1.lists.example.org=fail (message has been altered)", "", nil},
+			{"spf", 1, "fail", "", "", "", []Property{{"smtp", "from", "jqd@d1.example"}}},
+			{"dkim", 1, "fail", "512-bit key", "", "", []Property{{"header", "i", "@d1.example"}}},
+			{"dmarc", 1, "fail", "", "", "", nil},
+			{"arc", 1, "pass", "as.2.gmail.example=pass,    ams.1.lists.example.org=fail (message has been altered)", "", "", nil},
 		}}},
 	{"bare LF, name folded", "authentication-results\n :\n (x) \"example.com\"\n (y)\n 1\n ; none (nothing)\n",
 		AuthenticationResults{"example.com", 1, nil}},
 	{"body alone", ` example.com;dkim=pass`,
-		AuthenticationResults{"example.com", 1, []ResInfo{{"dkim", 1, "pass", "", "", nil}}}},
+		AuthenticationResults{"example.com", 1, []ResInfo{{"dkim", 1, "pass", "", "", "", nil}}}},
 	{"version 2", `example.com 2; X-New/3=Pass`,
-		AuthenticationResults{"example.com", 2, []ResInfo{{"x-new", 3, "pass", "", "", nil}}}},
+		AuthenticationResults{"example.com", 2, []ResInfo{{"x-new", 3, "pass", "", "", "", nil}}}},
 	{"quoted", `"a b\"c"; x=y reason="z \(;\\" p.q="1/1;" body.smime-issuer="CN=CA1,ST=BC,c=CA"`,
 		AuthenticationResults{`a b"c`, 1, []ResInfo{{"x", 1, "y", "", `z (;\`, []Property{
 			{"p", "q", "1/1;"}, {"body", "smime-issuer", "CN=CA1,ST=BC,c=CA"}}}}}},
 	{"addresses", `a; x=y smtp.mailfrom=b+c=d/e@example.com smtp.rcptto = "a b" (c) @example.com p.q=a.b (c) @example.com`,
-		AuthenticationResults{"a", 1, []ResInfo{{"x", 1, "y", "", "", []Property{
+		AuthenticationResults{"a", 1, []ResInfo{{"x", 1, "y", "", "", "", []Property{
 			{"smtp", "mailfrom", "b+c=d/e@example.com"}, {"smtp", "rcptto", `"a b"@example.com`}, {"p", "q", "a.b@example.com"}}}}}},
 	{"EAI", "mx.münchen.example; x=y (ü) smtp.mailfrom=jörg@münchen.example p.q=\"ö\"",
-		AuthenticationResults{"mx.münchen.example", 1, []ResInfo{{"x", 1, "y", "ü", "", []Property{
+		AuthenticationResults{"mx.münchen.example", 1, []ResInfo{{"x", 1, "y", "ü", "", "", []Property{
 			{"smtp", "mailfrom", "jörg@münchen.example"}, {"p", "q", "ö"}}}}}},
-	{"method named none", `a; none=pass`, AuthenticationResults{"a", 1, []ResInfo{{"none", 1, "pass", "", "", nil}}}},
+	{"method named none", `a; none=pass`, AuthenticationResults{"a", 1, []ResInfo{{"none", 1, "pass", "", "", "", nil}}}},
 	{"nested comment", "a; x=y (" + strings.Repeat("(", 31) + `\)` + strings.Repeat(")", 32),
 		AuthenticationResults{"a", 1, []ResInfo{{"x", 1, "y",
 			strings.Repeat("(", 31) + ")" + strings.Repeat(")", 31), "", nil}}}},

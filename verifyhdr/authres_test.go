@@ -80,7 +80,7 @@ var goodFields = []struct {
 	{"version 2", `example.com 2; X-New/3=Pass`,
 		AuthenticationResults{"example.com", 2, []ResInfo{{"x-new", 3, "pass", "", "", "", nil}}}},
 	{"quoted", `"a b\"c"; x=y reason="z \(;\\" p.q="1/1;" body.smime-issuer="CN=CA1,ST=BC,c=CA"`,
-		AuthenticationResults{`a b"c`, 1, []ResInfo{{"x", 1, "y", "", `z (;\`, []Property{
+		AuthenticationResults{`a b"c`, 1, []ResInfo{{"x", 1, "y", "", "", `z (;\`, []Property{
 			{"p", "q", "1/1;"}, {"body", "smime-issuer", "CN=CA1,ST=BC,c=CA"}}}}}},
 	{"addresses", `a; x=y smtp.mailfrom=b+c=d/e@example.com smtp.rcptto = "a b" (c) @example.com p.q=a.b (c) @example.com`,
 		AuthenticationResults{"a", 1, []ResInfo{{"x", 1, "y", "", "", "", []Property{
@@ -91,7 +91,7 @@ var goodFields = []struct {
 	{"method named none", `a; none=pass`, AuthenticationResults{"a", 1, []ResInfo{{"none", 1, "pass", "", "", "", nil}}}},
 	{"nested comment", "a; x=y (" + strings.Repeat("(", 31) + `\)` + strings.Repeat(")", 32),
 		AuthenticationResults{"a", 1, []ResInfo{{"x", 1, "y",
-			strings.Repeat("(", 31) + ")" + strings.Repeat(")", 31), "", nil}}}},
+			strings.Repeat("(", 31) + ")" + strings.Repeat(")", 31), "", "", nil}}}},
 }
 
 func TestParseAuthenticationResults(t *testing.T) {

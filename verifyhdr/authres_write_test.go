@@ -30,7 +30,7 @@ func TestField(t *testing.T) {
 			"  body.smime-identifier=alice@sales.example.com;\r\n" +
 			" x-domsec=pass header.from=sales.example.com body.domsec-signer=example.com\r\n" +
 			"  policy.domsec-origin=user policy.domsec-encrypted=dca\r\n"},
-		{"reason, versions", AuthenticationResults{"mx", 2, []ResInfo{{"Smime", 3, "Policy", "c", "sha1", nil}}},
+		{"reason, versions", AuthenticationResults{"mx", 2, []ResInfo{{"Smime", 3, "Policy", "c", "", "sha1", nil}}},
 			"Authentication-Results: mx 2;\r\n smime/3=policy (c) reason=\"sha1\"\r\n"},
 		{"bad names go", AuthenticationResults{AuthservID: "mx", Results: []ResInfo{
 			{Method: "", Result: "pass"}, {Method: "a b", Result: "pass"}, {Method: "x", Result: "pass\r\nX: y"},
@@ -171,7 +171,7 @@ func fromText(s string) *AuthenticationResults {
 	}
 	a := &AuthenticationResults{AuthservID: next("mx"), Version: len(s) % 3}
 	for len(parts) > 0 {
-		res := ResInfo{next("x"), len(parts), next("y"), next(""), next(""), nil}
+		res := ResInfo{next("x"), len(parts), next("y"), next(""), next(""), next(""), nil}
 		for _, name := range []string{"smime-identifier", "smime-serial", "smime-issuer", next("z")} {
 			res.Properties = append(res.Properties, Property{"body", name, next("")})
 		}

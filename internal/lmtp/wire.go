@@ -44,6 +44,7 @@ type conn struct {
 	pending  []byte // for go-smtp, not yet read by it
 	out      []byte // for the network, not yet written to it
 	greeting bool   // the reply that go-smtp is writing answers LHLO
+	ended    bool   // closed, so nothing more is read or written
 	errors   int    // commands that were none
 
 	peer       Peer
@@ -65,7 +66,6 @@ type conn struct {
 	busy     bool // between MAIL and the end of the transaction
 	waiting  bool // for a command
 	stopping bool
-	closed   bool
 }
 
 func newConn(s *Server, c net.Conn) *conn {
@@ -112,6 +112,9 @@ func (c *conn) Read(p []byte) (n int, err error) {
 
 // next returns what go-smtp reads next: one command line, or the end of a message.
 func (c *conn) next() ([]byte, error) {
+	if c.ended {
+		return nil, io.EOF
+	}
 	if c.receiving {
 		err := c.receive()
 		c.receiving = false
@@ -221,6 +224,9 @@ func (c *conn) readLine() ([]byte, error) {
 
 // Write takes one reply line of go-smtp.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.ended {
+		return len(p), nil // replies for a message that was cut off: nobody waits for them
+	}
 	c.out = append(c.out, c.amend(p)...)
 	if bytes.HasPrefix(p, []byte("354 ")) {
 		c.open()
@@ -260,13 +266,10 @@ func (c *conn) flush() error {
 
 // Close writes the last replies and closes the connection. It may be called more than once.
 func (c *conn) Close() error {
-	c.mu.Lock()
-	closed := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if closed {
+	if c.ended {
 		return nil
 	}
+	c.ended = true
 	// The client may be gone, which is no fault of its last reply.
 	flushed := c.flush()
 	c.cancel()

@@ -86,7 +86,7 @@ func send(t *testing.T, target deliver.Target, view deliver.View, addresses ...s
 func TestConformance(t *testing.T) {
 	t.Run("maildir", func(t *testing.T) {
 		delivertest.Run(t, func(t *testing.T) delivertest.Fixture {
-			dir := t.TempDir()
+			dir := fastDir(t)
 			return delivertest.Fixture{
 				Target:   newMaildir(t, deliver.MaildirSettings{Template: "mail/{domain}/{local}", Base: dir, RecipientDelimiter: "+"}),
 				Messages: func(t *testing.T) [][]byte { return read(t, dir) },
@@ -96,7 +96,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("maildir with detail", func(t *testing.T) {
 		delivertest.Run(t, func(t *testing.T) delivertest.Fixture {
-			dir := t.TempDir()
+			dir := fastDir(t)
 			return delivertest.Fixture{
 				Target:   newMaildir(t, deliver.MaildirSettings{Template: dir + "/{domain}/{local}/.{detail}", RecipientDelimiter: "+-"}),
 				Messages: func(t *testing.T) [][]byte { return read(t, dir) },
@@ -106,7 +106,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("one maildir", func(t *testing.T) {
 		delivertest.Run(t, func(t *testing.T) delivertest.Fixture {
-			dir := t.TempDir()
+			dir := fastDir(t)
 			m, err := deliver.NewMaildirAt(filepath.Join(dir, "a/Maildir"), deliver.MaildirSettings{})
 			if err != nil {
 				t.Fatal(err)
@@ -309,7 +309,7 @@ func TestPlaces(t *testing.T) {
 		{"all", "anything at all", "all"},
 	}
 	for _, tt := range tests {
-		dir := t.TempDir()
+		dir := fastDir(t)
 		m := newMaildir(t, deliver.MaildirSettings{Template: "top/" + tt.template, Base: dir, RecipientDelimiter: "+"})
 		rcpt := m.Begin(t.Context(), "").Rcpt(tt.addr, "")
 		results := send(t, m, delivertest.View{Text: "\n"}, tt.addr)

@@ -62,10 +62,14 @@ func element(tag byte, parts ...[]byte) []byte {
 	return append(header(tag, int64(len(content))), content...)
 }
 
-// setOf returns a DER SET OF: the members in ascending order, each once (X.690 section 11.6).
+// setOf returns a DER SET OF: the members in ascending order (X.690 section 11.6).
 func setOf(tag byte, members [][]byte) []byte {
-	sorted := slices.SortedFunc(slices.Values(members), bytes.Compare)
-	return element(tag, slices.CompactFunc(sorted, bytes.Equal)...)
+	return element(tag, slices.SortedFunc(slices.Values(members), bytes.Compare)...)
+}
+
+// distinct leaves out repeated members.
+func distinct(members [][]byte) [][]byte {
+	return slices.CompactFunc(slices.SortedFunc(slices.Values(members), bytes.Compare), bytes.Equal)
 }
 
 // build runs f on a Builder and returns what it made. The callers pass values that cryptobyte can always encode,

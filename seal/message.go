@@ -55,12 +55,13 @@ func toCRLF(b []byte) []byte {
 // splitFields returns the header fields, whole, and what follows the empty line. Lines end in CRLF.
 func splitFields(b []byte) (fields [][]byte, body []byte) {
 	for len(b) > 0 {
-		end := bytes.IndexByte(b, '\n') + 1
-		if end == 0 {
-			end = len(b)
+		line, rest, found := bytes.Cut(b, []byte("\n"))
+		b = rest
+		if found {
+			line = line[:len(line)+1]
+		} else {
+			line = slices.Concat(line, []byte("\r\n"))
 		}
-		line := b[:end]
-		b = b[end:]
 		switch {
 		case len(bytes.TrimRight(line, "\r\n")) == 0:
 			return fields, b
@@ -69,9 +70,6 @@ func splitFields(b []byte) (fields [][]byte, body []byte) {
 			fields[last] = slices.Concat(fields[last], line)
 		case len(fields) == 0 && bytes.HasPrefix(line, []byte("From ")):
 		default:
-			if line[end-1] != '\n' {
-				line = slices.Concat(line, []byte("\r\n"))
-			}
 			fields = append(fields, line)
 		}
 	}

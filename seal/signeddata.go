@@ -229,9 +229,9 @@ func (s *signing) around(infos [][]byte) (before, after []byte, err error) {
 			}
 		}
 	}
-	before = slices.Concat([]byte{2, 1, version}, setOf(0x31, digests))
+	before = slices.Concat([]byte{2, 1, version}, setOf(0x31, distinct(digests)))
 	if len(certificates) > 0 {
-		after = setOf(0xa0, certificates)
+		after = setOf(0xa0, distinct(certificates))
 	}
 	return before, append(after, setOf(0x31, infos)...), nil
 }

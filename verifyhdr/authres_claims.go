@@ -58,16 +58,21 @@ var idProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomain
 
 // canonicalID returns the one spelling of an authserv-id: lower case, A-labels, no dot at the end. It is not ok when
 // the id cannot be compared: octets outside token, which only a quoted-string can hold, or a false A-label, which
-// turns into our id for a reader who decodes without checking.
+// turns into our id for a reader who decodes without checking. Nor is one that is longer than any domain: punycode
+// takes time by the square of the length.
 func canonicalID(id string) (canonical string, ok bool) {
-	id = strings.ToLower(strings.TrimRight(strings.TrimSpace(id), "."))
+	id = strings.TrimRight(strings.TrimSpace(id), ".")
+	if id == "" || len(id) > maxIdentity {
+		return id, false
+	}
+	id = strings.ToLower(id)
 	for i := range len(id) {
 		if !isToken(id[i]) && id[i] < utf8.RuneSelf {
 			return id, false
 		}
 	}
-	if id == "" || isASCII(id) && !strings.Contains(id, "xn--") {
-		return id, id != ""
+	if isASCII(id) && !strings.Contains(id, "xn--") {
+		return id, true
 	}
 	ascii, err := idProfile.ToASCII(id)
 	return strings.TrimRight(ascii, "."), err == nil

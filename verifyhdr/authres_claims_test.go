@@ -3,6 +3,7 @@ package verifyhdr
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // THREATS B16: forged fields with our id, each of which some reader would take for ours.
@@ -73,6 +74,27 @@ func TestClaimsLabels(t *testing.T) {
 		if Claims([]byte(theirs+"; none"), "mx.munchen.example") {
 			t.Errorf("%q claims another domain", theirs)
 		}
+	}
+}
+
+// Forty fields of full length, each as slow as it can be made, take no time to speak of.
+func TestClaimsTime(t *testing.T) {
+	distinct := make([]rune, 0, maxFieldLen/3)
+	for r := rune(0x4e00); len(distinct) < 20000; r++ {
+		distinct = append(distinct, r)
+	}
+	slow := []string{string(distinct) + "; none", "xn--" + strings.Repeat("a", maxFieldLen-20) + "; none",
+		"a; none" + strings.Repeat(" ()", 20000), "a; x=y" + strings.Repeat(" p.q=r", 10000), "a" + strings.Repeat(";x=y", 16000),
+		"a; x=y" + strings.Repeat("\r\n (", 10000), "a; x=y p.q=" + strings.Repeat("a.", 30000), `a; x=y p.q="` + strings.Repeat(`\"`, 30000)}
+	start := time.Now()
+	for i := range 40 {
+		Claims([]byte(slow[i%len(slow)]), "mx.example.net")
+		Trusted([]byte(slow[i%len(slow)]), []string{"mx.example.org"}, "mx.example.net")
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("took %v", d)
+	} else {
+		t.Log(d)
 	}
 }
 

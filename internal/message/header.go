@@ -74,7 +74,7 @@ func parseHeader(src Source, envelope bool, maxFields int) (*Header, error) {
 	if h.count < maxFields {
 		h.indexed = h.end
 	}
-	return h, h.keep()
+	return h, h.keep(s.first)
 }
 
 // add puts one field into the index, while there is room.
@@ -98,13 +98,16 @@ func (h *Header) add(start, end int64, name []byte, maxFields int) {
 	h.indexed = end
 }
 
-// keep reads a short header section into memory, since fields are asked for many times.
-func (h *Header) keep() error {
-	if h.octets != nil || h.body > keepHeader {
-		return nil
+// keep has a short header section in memory, since fields are asked for many times.
+func (h *Header) keep(first []byte) error {
+	switch {
+	case h.body <= int64(len(first)):
+		h.octets = first[:h.body:h.body]
+	case h.body <= keepHeader:
+		h.octets = make([]byte, h.body)
+		return readFull(h.src, h.octets, 0)
 	}
-	h.octets = make([]byte, h.body)
-	return readFull(h.src, h.octets, 0)
+	return nil
 }
 
 // bytesSource is a Source in memory.

@@ -133,14 +133,14 @@ func checkHeader(t *testing.T, msg []byte, h *Header) {
 	n := naiveParse(msg)
 	if h.Len() != len(n.fields) || h.Malformed() != n.malformed || h.CRLF() != n.crlf || h.EnvelopeLine() != int64(len(n.envelope)) ||
 		h.BodyOffset() != int64(len(msg)-len(n.body)) {
-		t.Fatalf("%q: len %d, malformed %v, crlf %v, envelope %d, body %d; want %d %v %v %d %d", msg, h.Len(), h.Malformed(), h.CRLF(),
+		t.Fatalf("%.500q: len %d, malformed %v, crlf %v, envelope %d, body %d; want %d %v %v %d %d", msg, h.Len(), h.Malformed(), h.CRLF(),
 			h.EnvelopeLine(), h.BodyOffset(), len(n.fields), n.malformed, n.crlf, len(n.envelope), len(msg)-len(n.body))
 	}
 	find := map[string][]int{}
 	for i, f := range n.fields {
 		raw, err := h.Raw(i)
 		if err != nil || !bytes.Equal(raw, f.raw) || h.Name(i) != f.name {
-			t.Fatalf("%q: field %d is %q %q, %v; want %q %q", msg, i, h.Name(i), raw, err, f.name, f.raw)
+			t.Fatalf("%.500q: field %d is %q %.200q, %v; want %q %.200q", msg, i, h.Name(i), raw, err, f.name, f.raw)
 		}
 		if f.name != "" {
 			find[f.name] = append(find[f.name], i)
@@ -148,7 +148,7 @@ func checkHeader(t *testing.T, msg []byte, h *Header) {
 	}
 	for name, want := range find {
 		if got := h.Find(strings.ToUpper(name)); !slices.Equal(got, want) {
-			t.Fatalf("%q: Find(%q) = %v, want %v", msg, name, got, want)
+			t.Fatalf("%.500q: Find(%q) = %v, want %v", msg, name, got, want)
 		}
 	}
 }
@@ -164,9 +164,9 @@ func TestHeaderAgainstReference(t *testing.T) {
 // Line ends, names and blank lines that straddle the blocks of the scanner.
 func TestHeaderBlockBorders(t *testing.T) {
 	for _, border := range []int{firstBlock, firstBlock + blockSize, firstBlock + 2*blockSize - 1, keepHeader} {
-		for delta := -6; delta <= 6; delta++ {
+		for delta := -4; delta <= 4; delta++ {
 			for _, tail := range []string{"\r\n\r\nbody", "\r\nFrom\r\n : x\r\n\r\n", "\r\r\n\r\n", "\n\nb", "\n b: c\nD: e\r\n\r\n"} {
-				for _, pad := range []string{"x", "B: y\r\n"} {
+				for _, pad := range []string{"x", "B: " + strings.Repeat("y", 4000) + "\r\n"} {
 					fill := strings.Repeat(pad, (border+delta-3)/len(pad))
 					msg := "A:\r\n " + fill + strings.Repeat("z", max(0, border+delta-5-len(fill))) + tail
 					h := mustParse(t, msg)
@@ -372,14 +372,12 @@ func TestCorpora(t *testing.T) {
 			return err
 		}
 		msg, err := os.ReadFile(path)
-		if err != nil || len(msg) > 1<<20 {
+		if err != nil || len(msg) > MaxField {
 			return err
 		}
 		count++
 		h := mustParse(t, string(msg))
-		if bytes.IndexByte(msg, ':') > 0 {
-			checkHeader(t, msg, h)
-		}
+		checkHeader(t, msg, h)
 		v := View{Received: bytesSource(msg), Header: h}
 		for _, ends := range []LineEnds{AsGiven, LF, CRLF} {
 			if got, want := written(t, &v, ends), naiveWrite(msg, nil, nil, false, ends, nil); got != want {

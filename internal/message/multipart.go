@@ -299,16 +299,14 @@ func (m *Multipart) match(w []byte, ended bool) (d *delimiter, short bool) {
 			return nil, true
 		}
 	}
-	limit := n + maxPadding
-	for n < len(w) && n < limit && (w[n] == ' ' || w[n] == '\t') {
-		n++
+	space := whiteSpace(w[n:])
+	if space > maxPadding {
+		return nil, false
 	}
+	n += space
 	eol, more := lineEndAt(w[n:], ended)
-	if eol < 0 {
-		return nil, more && n < limit
-	}
-	if more {
-		return nil, n < limit
+	if more || eol < 0 {
+		return nil, more
 	}
 	d.length = n + eol
 	return d, false

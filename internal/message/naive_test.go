@@ -10,8 +10,9 @@ import (
 // everything the package does to a message, written a second time without regard to memory or speed.
 
 type naiveField struct {
-	name string
-	raw  []byte
+	name  string
+	start int
+	raw   []byte
 }
 
 type naiveMessage struct {
@@ -30,7 +31,9 @@ func naiveParse(msg []byte) naiveMessage {
 	i := bytes.IndexByte(msg, '\n')
 	n.crlf = i < 0 || i > 0 && msg[i-1] == '\r'
 	lines := bytes.SplitAfter(msg, []byte("\n"))
+	at := 0 // end of line
 	for k, line := range lines {
+		at += len(line)
 		if s := string(line); s == "\n" || s == "\r\n" {
 			n.blank = line
 			n.body = bytes.Join(lines[k+1:], nil)
@@ -43,9 +46,9 @@ func naiveParse(msg []byte) naiveMessage {
 			n.envelope = line
 		case space && len(n.fields) > 0:
 			f := &n.fields[len(n.fields)-1]
-			f.raw = append(f.raw[:len(f.raw):len(f.raw)], line...)
+			f.raw = msg[f.start:at]
 		default:
-			n.fields = append(n.fields, naiveField{raw: line})
+			n.fields = append(n.fields, naiveField{start: at - len(line), raw: line})
 			n.malformed = n.malformed || !naiveField1.Match(line)
 		}
 	}

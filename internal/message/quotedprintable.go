@@ -42,7 +42,7 @@ func (q *quotedPrintableReader) Read(p []byte) (int, error) {
 // fill decodes one block in place: what comes out is never longer than what went in.
 func (q *quotedPrintableReader) fill() error {
 	if q.raw == nil {
-		q.raw = make([]byte, maxWaiting+quotedBlock)
+		q.raw = make([]byte, maxWaiting+2+quotedBlock)
 	}
 	waiting := copy(q.raw, q.work)
 	n, err := readSome(q.r, q.raw[waiting:], &q.sticky)
@@ -52,11 +52,8 @@ func (q *quotedPrintableReader) fill() error {
 	in := q.raw[:waiting+n]
 	written, used, bad := decodeQuoted(in, err == io.EOF)
 	q.out, q.work = in[:written], in[used:]
-	switch {
-	case bad:
+	if bad {
 		return fmt.Errorf("%w: quoted-printable %.10q", ErrEncoding, q.work)
-	case len(q.work) > maxWaiting:
-		return fmt.Errorf("%w: quoted-printable with %d octets of white space", ErrEncoding, len(q.work))
 	}
 	return err
 }
@@ -72,8 +69,8 @@ func decodeQuoted(p []byte, end bool) (written, used int, bad bool) {
 		}
 		if p[used] != '=' {
 			n, keep := spaceRun(p[used:], end)
-			if n == 0 {
-				break
+			if n <= 0 {
+				return written, used, n < 0
 			}
 			if keep {
 				written += copy(p[written:], p[used:used+n])
@@ -82,12 +79,10 @@ func decodeQuoted(p []byte, end bool) (written, used int, bad bool) {
 			continue
 		}
 		n, c := escape(p[used:], end)
-		switch {
-		case n < 0:
-			return written, used, true
-		case n == 0:
-			return written, used, false
-		case n == 3 && c >= 0:
+		if n <= 0 {
+			return written, used, n < 0
+		}
+		if c >= 0 {
 			p[written] = byte(c)
 			written++
 		}
@@ -105,10 +100,22 @@ func plainRun(p []byte) int {
 	return len(p)
 }
 
-// spaceRun returns the length of the white space that p begins with and whether it stays, or 0 when that is not known yet.
+// whiteSpace returns the number of SP and HTAB that p begins with.
+func whiteSpace(p []byte) int {
+	for i, c := range p {
+		if c != ' ' && c != '\t' {
+			return i
+		}
+	}
+	return len(p)
+}
+
+// spaceRun returns the length of the white space that p begins with and whether it stays; 0 when that is not known yet, -1
+// when no line may have that much.
 func spaceRun(p []byte, end bool) (n int, keep bool) {
-	for n < len(p) && (p[n] == ' ' || p[n] == '\t') {
-		n++
+	n = whiteSpace(p)
+	if n > maxWaiting {
+		return -1, false
 	}
 	eol, more := lineEndAt(p[n:], end)
 	if more {
@@ -125,12 +132,11 @@ func escape(p []byte, end bool) (n, c int) {
 			return 3, high<<4 | low
 		}
 	}
-	n = 1
-	for n < len(p) && (p[n] == ' ' || p[n] == '\t') {
-		n++
-	}
+	n = 1 + whiteSpace(p[1:])
 	eol, more := lineEndAt(p[n:], end)
 	switch {
+	case n > maxWaiting:
+		return -1, -1
 	case more || len(p) == 2 && unhex(p[1]) >= 0 && !end:
 		return 0, -1
 	case eol < 0:

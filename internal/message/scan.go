@@ -16,6 +16,7 @@ type scanner struct {
 	mayEnvelope bool // a "From " line may stand on top
 	field       func(start, end int64, name []byte)
 
+	first     []byte // the first block, from offset 0
 	name      nameScanner
 	inLine    bool // the block ended within a line
 	inField   bool
@@ -43,6 +44,9 @@ func (s *scanner) run(off int64) error {
 		buf = buf[:min(int64(len(buf)), s.size-off)]
 		if err := readFull(s.src, buf, off); err != nil {
 			return err
+		}
+		if off == 0 {
+			s.first = buf
 		}
 		off += s.block(buf, off)
 	}

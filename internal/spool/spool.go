@@ -16,13 +16,13 @@ type Spool struct {
 	size int64
 
 	mu     sync.RWMutex // held for reading by ReadAt, so that Close never takes the octets from under a reader
-	memory []byte
+	memory [][]byte     // pieces of pieceSize octets, the last one shorter; or one piece of any size
 	file   *os.File
 	closed bool
 }
 
 // FromBytes returns a Spool over b, which the caller no longer changes.
-func FromBytes(b []byte) *Spool { return &Spool{size: int64(len(b)), memory: b} }
+func FromBytes(b []byte) *Spool { return &Spool{size: int64(len(b)), memory: [][]byte{b}} }
 
 // FromFile returns a Spool over a regular file as it is. The Spool owns the file from here on and closes it.
 func FromFile(f *os.File) (*Spool, error) {
@@ -55,7 +55,18 @@ func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
 	case s.file != nil:
 		return s.readFile(p, off)
 	}
-	n := copy(p, s.memory[off:])
+	return s.readMemory(p, off)
+}
+
+func (s *Spool) readMemory(p []byte, off int64) (n int, err error) {
+	i, at := 0, off
+	if len(s.memory) > 1 {
+		i, at = int(off/pieceSize), off%pieceSize
+	}
+	for ; i < len(s.memory) && n < len(p); i++ {
+		n += copy(p[n:], s.memory[i][at:])
+		at = 0
+	}
 	if n < len(p) {
 		return n, io.EOF
 	}

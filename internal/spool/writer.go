@@ -23,15 +23,17 @@ func (s Settings) dir() string {
 	return s.Dir
 }
 
-// fileBuffer gathers the small writes of a network dialogue.
-const fileBuffer = 64 << 10
+const (
+	fileBuffer = 64 << 10 // gathers the small writes of a network dialogue
+	pieceSize  = 16 << 10 // memory grows by pieces, so that nothing is copied again
+)
 
 // A Writer collects one message. The first write that fails decides: every later one fails with the same error,
 // and so does Finish, since a message with a hole must never be taken for whole.
 type Writer struct {
 	settings Settings
 	size     int64
-	memory   []byte
+	memory   [][]byte
 	file     *os.File
 	buffer   *bufio.Writer
 	err      error
@@ -60,14 +62,27 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	if w.file == nil {
-		w.memory = append(w.memory, p...)
-		w.size += int64(len(p))
+		w.toMemory(p)
 		return len(p), nil
 	}
 	n, err := w.buffer.Write(p)
 	w.size += int64(n)
 	w.err = wrap(err)
 	return n, w.err
+}
+
+func (w *Writer) toMemory(p []byte) {
+	w.size += int64(len(p))
+	for len(p) > 0 {
+		last := len(w.memory) - 1
+		if last < 0 || len(w.memory[last]) == pieceSize {
+			w.memory = append(w.memory, nil)
+			last++
+		}
+		n := min(len(p), pieceSize-len(w.memory[last]))
+		w.memory[last] = append(w.memory[last], p[:n]...)
+		p = p[n:]
+	}
 }
 
 // toFile moves what memory holds to a file and goes on there.
@@ -78,9 +93,13 @@ func (w *Writer) toFile() error {
 	}
 	w.file = f
 	w.buffer = bufio.NewWriterSize(f, fileBuffer)
-	_, err = w.buffer.Write(w.memory)
+	for _, piece := range w.memory {
+		if _, err := w.buffer.Write(piece); err != nil {
+			return wrap(err)
+		}
+	}
 	w.memory = nil
-	return wrap(err)
+	return nil
 }
 
 // Finish ends the message and returns its Spool. After an error nothing is left to discard.

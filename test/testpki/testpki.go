@@ -181,6 +181,27 @@ func (p *PKI) CertificateFile(name string) string { return filepath.Join(p.Dir, 
 // KeyFile returns the path of a private key, PKCS#8 in PEM, not encrypted.
 func (p *PKI) KeyFile(name string) string { return filepath.Join(p.Dir, name+".key") }
 
+// Certificate returns a certificate in PEM.
+func (p *PKI) Certificate(tb testing.TB, name string) []byte {
+	tb.Helper()
+	return readFile(tb, p.CertificateFile(name))
+}
+
+// Key returns a private key, PKCS#8 in PEM. With Certificate it is what seal.ParseKeyPair takes.
+func (p *PKI) Key(tb testing.TB, name string) []byte {
+	tb.Helper()
+	return readFile(tb, p.KeyFile(name))
+}
+
+func readFile(tb testing.TB, path string) []byte {
+	tb.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
 // OpenSSL runs the command in the directory of the PKI and returns its standard output; the error holds what it
 // printed to standard error.
 func (p *PKI) OpenSSL(stdin []byte, args ...string) ([]byte, error) {

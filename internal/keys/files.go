@@ -1,0 +1,194 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// maxFile bounds a certificate or key file.
+const maxFile = 1 << 20
+
+// readCertificate returns the first certificate of a PEM file, or the one of a DER file.
+func readCertificate(path string) (*x509.Certificate, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	der := data
+	if block, ok := findBlock(data, "CERTIFICATE"); ok {
+		der = block.Bytes
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no certificate in PEM or DER: %w", path, err)
+	}
+	return cert, nil
+}
+
+func findBlock(data []byte, kind string) (*pem.Block, bool) {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == kind {
+			return block, true
+		}
+	}
+	return nil, false
+}
+
+// privateKey returns the key of an entry, reading it the first time. A fault is not remembered: once the file is put
+// right, the next message finds it.
+func (e *entry) privateKey(operations *atomic.Uint64) (*privateKey, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.key != nil {
+		return e.key, nil
+	}
+	key, err := readKey(e.pair.Key, e.cert)
+	if err != nil {
+		return nil, err
+	}
+	e.key = newPrivateKey(key, operations)
+	return e.key, nil
+}
+
+// readKey returns the private key of a PEM file that belongs to the certificate.
+func readKey(path string, cert *x509.Certificate) (crypto.Signer, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	found := 0
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		key, err := parseKey(block)
+		clear(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if key == nil {
+			continue
+		}
+		if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && public.Equal(cert.PublicKey) {
+			return key, nil
+		}
+		found++
+	}
+	if found == 0 {
+		return nil, fmt.Errorf("%s: no private key in PEM (PKCS#8, PKCS#1 or SEC 1)", path)
+	}
+	return nil, fmt.Errorf("%s: the private key is not the one of the certificate", path)
+}
+
+var errEncrypted = errors.New("the private key is encrypted: write it without a passphrase (openssl pkey -in FILE -out FILE.new) and protect the file by its owner and mode")
+
+// parseKey returns the key in a PEM block, nil if the block is something else.
+func parseKey(block *pem.Block) (crypto.Signer, error) {
+	if _, encrypted := block.Headers["DEK-Info"]; encrypted {
+		return nil, errEncrypted
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, errEncrypted
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("private key cannot be read: %w", err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("private key is of a kind that no certificate has")
+	}
+	return signer, nil
+}
+
+// A privateKey is a key that counts its use and cannot be seen. The key itself is inside a closure, where not even
+// fmt, which looks into unexported fields, gets at it.
+type privateKey struct {
+	public  crypto.PublicKey
+	decrypt func(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error)
+}
+
+func newPrivateKey(key crypto.Signer, operations *atomic.Uint64) *privateKey {
+	return &privateKey{key.Public(), func(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+		decrypter, ok := key.(*rsa.PrivateKey)
+		if !ok {
+			return nil, errors.New("key cannot decrypt")
+		}
+		operations.Add(1)
+		return decrypter.Decrypt(random, message, opts)
+	}}
+}
+
+// Public implements crypto.Decrypter.
+func (k *privateKey) Public() crypto.PublicKey { return k.public }
+
+// Decrypt implements crypto.Decrypter.
+func (k *privateKey) Decrypt(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	return k.decrypt(random, message, opts)
+}
+
+const hidden = "private key (not shown)"
+
+// String hides the key.
+func (k *privateKey) String() string { return hidden }
+
+// GoString hides the key from %#v.
+func (k *privateKey) GoString() string { return hidden }
+
+// Format hides the key from every verb.
+func (k *privateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
+// MarshalText hides the key from JSON and log handlers.
+func (k *privateKey) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// readFile reads a regular file of bounded size.
+func readFile(path string) (data []byte, err error) {
+	info, err := os.Stat(path) // before opening, which would wait for ever on a FIFO
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s: more than %d octets", path, maxFile)
+	}
+	return data, nil
+}
+
+// publicKeyBits returns the content of the BIT STRING of a SubjectPublicKeyInfo.
+func publicKeyBits(spki []byte) []byte {
+	var info struct {
+		Algorithm asn1.RawValue
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(spki, &info); err != nil {
+		return nil
+	}
+	return info.Key.Bytes
+}

@@ -1,0 +1,180 @@
+// Package keys holds the decryption keys of one domain: it says which part of an encrypted message is for one of
+// them, and turns that part into the content key. A RecipientInfo goes in and a content key comes out, so that the
+// keys could as well live in another process.
+//
+// It never opens content, never tries a second key when the first does not fit (DESIGN rule 2), and never shows a
+// private key: not in an error, not in a log, not under any verb of fmt.
+package keys
+
+import (
+	"crypto/sha1"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"paperknife/internal/cms"
+)
+
+var (
+	// ErrKeyStore is a fault of ours: a file that cannot be read, a key that is not the certificate's, a token that
+	// does not answer. The message may be opened later.
+	ErrKeyStore = errors.New("key store")
+	// ErrNotOurs: the RecipientInfo is for nobody here.
+	ErrNotOurs = errors.New("recipient is not ours")
+)
+
+// A Pair is where a certificate and its private key are: paths of PEM files, which may be one file.
+type Pair struct{ Cert, Key string }
+
+// A Ring is the keys of one domain, the current one first. It may be used by many goroutines.
+type Ring struct {
+	entries    []*entry
+	bySerial   map[string][]*entry
+	byKeyID    map[string][]*entry
+	operations atomic.Uint64
+}
+
+// An entry is one certificate of ours. The key is read when it is first needed.
+type entry struct {
+	pair Pair
+	rank int // place in the configuration
+	cert *x509.Certificate
+
+	mu  sync.Mutex
+	key *privateKey
+}
+
+// Load reads the certificates. Private keys are left where they are until a message needs one: a process that
+// delivers plain mail never holds a key.
+func Load(pairs []Pair) (*Ring, error) {
+	r := &Ring{bySerial: make(map[string][]*entry), byKeyID: make(map[string][]*entry)}
+	for rank, pair := range pairs {
+		cert, err := readCertificate(pair.Cert)
+		if err != nil {
+			return nil, fmt.Errorf("%w: certificate: %w", ErrKeyStore, err)
+		}
+		if slices.ContainsFunc(r.entries, func(e *entry) bool { return e.cert.Equal(cert) }) {
+			return nil, fmt.Errorf("%w: certificate %q is configured twice", ErrKeyStore, pair.Cert)
+		}
+		e := &entry{pair: pair, rank: rank, cert: cert}
+		r.entries = append(r.entries, e)
+		serial, keyID := serialKey(cert.SerialNumber), string(keyID(cert))
+		r.bySerial[serial] = append(r.bySerial[serial], e)
+		r.byKeyID[keyID] = append(r.byKeyID[keyID], e)
+	}
+	return r, nil
+}
+
+// Len returns how many keys there are.
+func (r *Ring) Len() int { return len(r.entries) }
+
+// Operations returns how often a private key was used.
+func (r *Ring) Operations() uint64 { return r.operations.Load() }
+
+// Choose returns the index of the one RecipientInfo that is tried, and whether any of them is for us (DESIGN rule
+// 2). Of those for different certificates of ours it is the one that stands first in the configuration, whatever
+// the order in the message. Two for the same certificate are a sender's attempt to have a second guess: then none is
+// tried, and the index is -1 as it is when nothing is ours.
+func (r *Ring) Choose(recipientInfos [][]byte) (index int, ours bool) {
+	index = -1
+	var chosen *entry
+	seen := make(map[*entry]bool)
+	for i, der := range recipientInfos {
+		ri, err := cms.ParseRecipientInfo(der)
+		if err != nil {
+			continue // what cannot be read names nobody
+		}
+		e := r.find(ri)
+		if e == nil {
+			continue
+		}
+		if seen[e] {
+			return -1, true
+		}
+		seen[e] = true
+		if chosen == nil || e.rank < chosen.rank {
+			chosen, index = e, i
+		}
+	}
+	return index, chosen != nil
+}
+
+// ContentKey returns the content key of size octets from a RecipientInfo that Choose chose. Whatever is wrong with
+// the ciphertext the answer is some key and no error. An error is ErrKeyStore (try later), ErrNotOurs, or one of
+// package cms for what can be seen without a key.
+func (r *Ring) ContentKey(recipientInfo []byte, size int) ([]byte, error) {
+	ri, err := cms.ParseRecipientInfo(recipientInfo)
+	if err != nil {
+		return nil, err
+	}
+	e := r.find(ri)
+	if e == nil {
+		return nil, ErrNotOurs
+	}
+	key, err := e.privateKey(&r.operations)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyStore, err)
+	}
+	contentKey, err := ri.ContentKey(key, size)
+	if err != nil && !errors.Is(err, cms.ErrAlgorithm) && !errors.Is(err, cms.ErrSyntax) {
+		return nil, fmt.Errorf("%w: %w", ErrKeyStore, err)
+	}
+	return contentKey, err
+}
+
+// find returns the entry a RecipientInfo names. Looking by number first keeps the cost flat in the number of keys;
+// names are compared as cms does, since some senders write an issuer anew in another string type.
+func (r *Ring) find(ri *cms.RecipientInfo) *entry {
+	if ri.Kind != cms.KeyTrans {
+		return nil
+	}
+	if len(ri.SubjectKeyID) > 0 {
+		return first(r.byKeyID[string(ri.SubjectKeyID)])
+	}
+	if ri.Serial == nil {
+		return nil
+	}
+	for _, e := range r.bySerial[serialKey(ri.Serial)] {
+		if cms.SameName(e.cert.RawIssuer, ri.Issuer) {
+			return e
+		}
+	}
+	return nil
+}
+
+func first(entries []*entry) *entry {
+	if len(entries) == 0 {
+		return nil
+	}
+	return entries[0]
+}
+
+// Check reads every private key now and returns everything that is wrong.
+func (r *Ring) Check() []error {
+	var errs []error
+	for _, e := range r.entries {
+		if _, err := e.privateKey(&r.operations); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrKeyStore, err))
+		}
+	}
+	return errs
+}
+
+// serialKey returns a serial number, with its sign, for a map.
+func serialKey(serial *big.Int) string {
+	return string(append([]byte{byte(serial.Sign())}, serial.Bytes()...))
+}
+
+// keyID returns the subjectKeyIdentifier, or what senders make of a certificate that has none (RFC 5280 section
+// 4.2.1.2, method 1).
+func keyID(cert *x509.Certificate) []byte {
+	if len(cert.SubjectKeyId) > 0 {
+		return cert.SubjectKeyId
+	}
+	sum := sha1.Sum(publicKeyBits(cert.RawSubjectPublicKeyInfo))
+	return sum[:]
+}

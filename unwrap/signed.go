@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 
 	"paperknife/internal/cms"
@@ -148,13 +149,26 @@ func (f *detachedFrame) finish(w *walk) error {
 		return nil
 	}
 	// THREATS B11: text around the parts would be shown by some readers and is signed by nobody.
-	layer.WholeBody = blank && f.parts.PreambleBlank() && f.parts.Closed()
+	layer.WholeBody = blank && preambleSaysNothing(f.parts) && f.parts.Closed()
 	layer.Strippable = layer.content != nil && layer.WholeBody
 	layer.Certificates = signed.Certificates
 	content := slice{of: f.body, offset: f.start, length: end - f.start}
 	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
 		contentType: signed.EContentType, prefix: f.prefix}
 	return c.judge(layer)
+}
+
+// stockPreambles are the lines that well-known senders put before the first part of every message they sign.
+var stockPreambles = []string{
+	"This is an S/MIME signed message",
+	"This is a cryptographically signed message in MIME format.",
+	"This is a multi-part message in MIME format.",
+	"This is a multipart message in MIME format.",
+}
+
+// preambleSaysNothing reports whether the preamble is blank or one of stockPreambles.
+func preambleSaysNothing(parts *message.Multipart) bool {
+	return parts.PreambleBlank() || slices.Contains(stockPreambles, parts.Preamble())
 }
 
 // signaturePart reads the second part, which must be a SignedData without content: one that carries its own is the

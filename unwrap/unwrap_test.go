@@ -200,11 +200,11 @@ func TestGateAndCover(t *testing.T) {
 	}
 	eightBit := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nd\u00e9j\u00e0\r\n"
 	tests := []struct {
-		name           string
-		plain          string
-		gate, covered  bool
-		strippable     bool
-		layersInsideit int
+		name          string
+		plain         string
+		gate, covered bool
+		strippable    bool
+		layersInside  int
 	}{
 		{"text", entity, true, false, true, 0},
 		{"8-bit text fails the gate", eightBit, false, false, true, 0},
@@ -214,13 +214,14 @@ func TestGateAndCover(t *testing.T) {
 		{"no Content-Type", "Content-Language: en\r\n\r\ntext\r\n", false, false, true, 0},
 		{"epilogue", signed(entity, true) + "and more\r\n", true, false, true, 1},
 		{"preamble", strings.Replace(signed(entity, true), "\r\n\r\n--b1", "\r\n\r\nread me\r\n--b1", 1), true, false, true, 1},
+		{"stock preamble", strings.Replace(signed(entity, true), "\r\n\r\n--b1", "\r\n\r\nThis is an S/MIME signed message\r\n\r\n--b1", 1), true, true, true, 1},
 		{"signed content changed", strings.Replace(signed(entity, true), "42", "43", 1), true, false, true, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := open(t, seal.Message([]byte(header), encrypt(tt.plain)))
 			l := r.Layers[0]
-			if !l.Opened || l.GateGood != tt.gate || l.Covered != tt.covered || l.Strippable != tt.strippable || len(r.Layers) != 1+tt.layersInsideit {
+			if !l.Opened || l.GateGood != tt.gate || l.Covered != tt.covered || l.Strippable != tt.strippable || len(r.Layers) != 1+tt.layersInside {
 				t.Errorf("opened %v, gate %v, covered %v, strippable %v, %d layers", l.Opened, l.GateGood, l.Covered, l.Strippable, len(r.Layers))
 			}
 			for _, l := range r.Layers[1:] {

@@ -2,7 +2,7 @@ package agent
 
 import (
 	"errors"
-	"net/mail"
+	netmail "net/mail"
 	"strings"
 
 	"paperknife/internal/message"
@@ -49,7 +49,7 @@ func parseFrom(value string) (policy.Originator, error) {
 	if strings.ContainsAny(value, "\x00\r\n") || isGroup(value) {
 		return originator, errFrom
 	}
-	list, err := (&mail.AddressParser{}).ParseList(value)
+	list, err := (&netmail.AddressParser{}).ParseList(value)
 	if err != nil || len(list) == 0 || len(list) > maxFromAddresses {
 		return originator, errFrom
 	}

@@ -51,10 +51,11 @@ var imports = map[string][]string{
 	"internal/policy": {"internal/status", "internal/message", "unwrap", "verifyhdr", "internal/trust"},
 
 	// In and out. Targets never learn why a message looks as it does; lmtp and filter declare what agent implements.
-	"deliver":         {"internal/status", "internal/durable", "internal/message"},
-	"internal/lmtp":   {"internal/status", "internal/spool"},
-	"internal/filter": {"internal/status", "internal/spool"},
-	"internal/admin":  {"internal/status"},
+	"deliver":             {"internal/status", "internal/durable", "internal/message"},
+	"deliver/delivertest": {"deliver", "internal/status", "internal/message"},
+	"internal/lmtp":       {"internal/status", "internal/spool"},
+	"internal/filter":     {"internal/status", "internal/spool"},
+	"internal/admin":      {"internal/status"},
 
 	// The order of the steps, and those who start it.
 	"internal/agent":     everything,

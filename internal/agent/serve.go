@@ -3,9 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -46,7 +44,7 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, ready func()
 		DataTimeout:    c.LMTP.DataTimeout,
 		MaxConnections: c.LMTP.MaxConnections,
 	}, a, log)
-	listeners, err := listenAll(c)
+	listeners, err := lmtp.ListenAll(c.LMTP.Listen, c.LMTP.SocketMode)
 	if err != nil {
 		return err
 	}
@@ -66,20 +64,4 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, ready func()
 	stop, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(stop))
-}
-
-// listenAll opens every socket or none.
-func listenAll(c *config.Config) ([]net.Listener, error) {
-	var list []net.Listener
-	for _, spec := range c.LMTP.Listen {
-		l, err := lmtp.Listen(spec, c.LMTP.SocketMode)
-		if err != nil {
-			for _, l := range list {
-				err = errors.Join(err, l.Close())
-			}
-			return nil, fmt.Errorf("listen on %q: %w", spec, err)
-		}
-		list = append(list, l)
-	}
-	return list, nil
 }

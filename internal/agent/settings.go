@@ -58,6 +58,7 @@ func SpoolSettings(c *config.Config) spool.Settings {
 func policySettings(c *config.Config) policy.Settings {
 	s := policy.Settings{
 		AuthservID:        c.AuthservID,
+		TrustedIDs:        c.TrustedAuthservIDs,
 		Enforce:           policy.Enforcement(c.Policy.Enforce),
 		RequireInnerLayer: true,
 		Unauthenticated:   map[string]policy.Unauthenticated{},

@@ -33,8 +33,6 @@ var pending = []struct {
 	{"verify.legacy_sha1", func(c, _ *Config) bool {
 		return slices.Contains(slices.Collect(maps.Values(c.Verify.LegacySHA1)), "pass")
 	}},
-	{"policy.enforce", func(c, s *Config) bool { return c.Policy.Enforce != s.Policy.Enforce }},
-	{"policy.domsec", func(c, _ *Config) bool { return c.Policy.Domsec.Enforce != "" }},
 	{"policy.e2e", func(c, _ *Config) bool { return c.Policy.E2E.Enforce != "" }},
 	{"policy.meta", func(c, _ *Config) bool { return c.Policy.Meta.Enforce != "" }},
 	{"policy.mtas", func(c, _ *Config) bool { return c.Policy.MTAS.Enforce != "" }},

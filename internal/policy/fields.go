@@ -101,7 +101,7 @@ func replaced(facts Facts, settings Settings, domsec domsecResult) []message.Edi
 	subject := false
 	for _, field := range facts.Fields {
 		switch {
-		case ours(field.Name), field.Name == "authentication-results" && verifyhdr.Claims(field.Raw, settings.AuthservID):
+		case ours(field.Name), field.Name == "authentication-results" && forged(field.Raw, settings):
 			list = append(list, message.Edit{Op: message.Remove, Index: field.Index})
 		case field.Name == "subject":
 			if text, changed := subjectText(field.Raw, domsec, !subject); changed {
@@ -114,6 +114,12 @@ func replaced(facts Facts, settings Settings, domsec domsecResult) []message.Edi
 		list = append(list, message.Edit{Op: message.Prepend, Text: "Subject: " + flagText(domsec) + "\r\n"})
 	}
 	return list
+}
+
+// forged reports whether an Authentication-Results field claims to be ours or cannot be read, and is not from a filter
+// that the postmaster trusts.
+func forged(field []byte, settings Settings) bool {
+	return verifyhdr.Claims(field, settings.AuthservID) && !verifyhdr.Trusted(field, settings.TrustedIDs, settings.AuthservID)
 }
 
 func flagText(domsec domsecResult) string {

@@ -68,6 +68,7 @@ const (
 // Settings are what the postmaster configured, filled from the configuration by internal/agent.
 type Settings struct {
 	AuthservID        string
+	TrustedIDs        []string // authserv-ids whose fields stay
 	Enforce           Enforcement
 	RequireInnerLayer bool                       // DOM-R8; true by default
 	Unauthenticated   map[string]Unauthenticated // by sender domain, A-label; absent: gated

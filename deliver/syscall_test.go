@@ -195,9 +195,19 @@ func grep(text, word string) string {
 func TestFsyncFailsOnce(t *testing.T) {
 	needStrace(t)
 	dir := fastDir(t)
-	replies, trace := runAgent(t, dir, "-y", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1+2000", "-P", filepath.Join(dir, "mail"))
+	box := filepath.Join(dir, "mail/user0")
+	for _, d := range []string{"cur", "new", "tmp"} { // so that the first fsync is that of the file
+		if err := os.MkdirAll(filepath.Join(box, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replies, trace := runAgent(t, dir, "-y", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1")
 	if got := checkMailboxes(t, dir, replies); got != agentMails-1 || !strings.HasPrefix(replies[0], "451 4.3.0 ") {
-		t.Errorf("%d delivered: %q\n%s", got, replies, trace)
+		t.Errorf("%d delivered: %q", got, replies)
+	}
+	calls := regexp.MustCompile(`fsync\(\d+<`+regexp.QuoteMeta(box)+`/new/#\d+>.*INJECTED`).FindAllString(trace, -1)
+	if len(calls) != 1 || len(regexp.MustCompile(`fsync\(\d+<`+regexp.QuoteMeta(box)+`[/>]`).FindAllString(trace, -1)) != 1 {
+		t.Errorf("not one fsync, that of the file:\n%s", grep(trace, box))
 	}
 }
 

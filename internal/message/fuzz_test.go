@@ -104,7 +104,7 @@ func quoteMediaType(m MediaType) string {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{"", "QUJD\r\nQQ==\r\n", "QQ==x", "Q.U!J D", "=41=\r\n b \r\n", "a=4", "x \t\n", strings.Repeat("QUJD", 2000)} {
+	for _, seed := range []string{"", "QUJD\r\nQQ==\r\n", "QQ==x", "Q.U!J D", "=41=\r\n b \r\n", "a=4", "x \t\n", strings.Repeat("QUJD", 30)} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

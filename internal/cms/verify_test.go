@@ -440,3 +440,50 @@ func TestCertificateByKeyID(t *testing.T) {
 		t.Error("found by an empty identifier")
 	}
 }
+
+// THREATS A33: as many signers as are read, each with the most costly key that is used.
+func TestA33ManySigners(t *testing.T) {
+	der := keyed(rsaSPKI(bits(8192), []byte{0x7f, 0xff, 0xff, 0xff}))
+	contentType, messageDigest := good(t)
+	v, err := verify(bytes.NewReader(signing{content: content, attrs: [][]byte{messageDigest, contentType}}.der(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	si := *v.signed.SignerInfos[0]
+	si.Signature = append([]byte{1}, make([]byte, 1023)...)
+	cheap(t, func() {
+		for range maxSignerInfos {
+			if err := si.Verify(der, v.signed.Digest(crypto.SHA256), OIDData); err != ErrSignature {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Certificates made to be slow to search do not cost more the more signers ask for them.
+func TestManyCertificates(t *testing.T) {
+	extension := seq(marshalOID(asn1.ObjectIdentifier{2, 5}), octetString(nil))
+	c := keyed(seq(algorithm(OIDData), []byte{3, 1, 0}))
+	var tbs []byte
+	b := memory(c)
+	for range 2 {
+		if _, err := b.next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tbs = c[b.r : len(c)-len(algorithm(OIDData))-3]
+	c = seq(seq(tbs, tagged(3, seq(bytes.Repeat(extension, 6000)))), algorithm(OIDData), []byte{3, 1, 0})
+	certs := make([][]byte, keptCertificates)
+	for i := range certs {
+		certs[i] = c
+	}
+	cheap(t, func() {
+		for range maxSignerInfos {
+			for _, si := range []*SignerInfo{{SubjectKeyID: []byte{1}}, {Issuer: []byte{1}, Serial: big.NewInt(7)}} {
+				if si.Certificate(certs) != nil {
+					t.Fatal("found")
+				}
+			}
+		}
+	})
+}

@@ -82,7 +82,7 @@ func (ri *RecipientInfo) IsFor(cert []byte) bool {
 
 // ContentKey gets the content-encryption key of size octets out with the recipient's private key. Whatever is wrong
 // with the encrypted key, the answer is a random key and no error, so that the fault shows only where a wrong
-// content shows too: in Decrypt (THREATS A10). An error is ErrAlgorithm, or a fault of key itself, such as a token
+// content shows too: in Decrypt (THREATS A10), or, once in 256 times, only in plaintext that is noise. An error is ErrAlgorithm, or a fault of key itself, such as a token
 // that does not answer. A key that is not an *rsa.PrivateKey must answer a ciphertext that does not decrypt with
 // rsa.ErrDecryption, unless it knows implicit rejection.
 func (ri *RecipientInfo) ContentKey(key crypto.Decrypter, size int) ([]byte, error) {
@@ -118,7 +118,7 @@ func (ri *RecipientInfo) transport(size int) (crypto.DecrypterOpts, error) {
 	a := ri.KeyEncryption
 	switch {
 	case a.Algorithm.Equal(oidRSAEncryption) && a.plain():
-		//lint:ignore SA1019 half of the mail there is uses it; the session key makes its rejection implicit
+		//lint:ignore SA1019 mail is sent with it; SessionKeyLen makes the rejection implicit
 		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}, nil
 	case a.Algorithm.Equal(oidRSAESOAEP):
 		opts, ok := oaepOptions(a.Parameters)

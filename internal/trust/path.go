@@ -77,7 +77,7 @@ func (a anchors) paths(leaf *x509.Certificate, intermediates [][]byte, at time.T
 func readIntermediates(leaf *x509.Certificate, ders [][]byte) []*x509.Certificate {
 	var usable []*x509.Certificate
 	names := 0
-	for _, der := range ders[:min(len(ders), maxIntermediates)] {
+	for _, der := range ders {
 		if bytes.Equal(der, leaf.Raw) {
 			continue
 		}

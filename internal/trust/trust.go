@@ -41,13 +41,14 @@ type Settings struct {
 	RequireEKU    bool                   // a signer without extended key usage is refused too
 }
 
-// A Store judges certificates. It never changes after New and may be used by many goroutines.
+// A Store judges certificates. What it trusts never changes after New, and it may be used by many goroutines.
 type Store struct {
 	domain, person anchors
 	naming         []profile
 	lists          *revocation
 	requireEKU     bool
 	warnings       []string
+	memory         memory
 }
 
 // New returns a Store. An unknown naming profile is an error; a known one that does nothing yet is named by Pending.
@@ -97,6 +98,13 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 			j = Judgement{Reason: ReasonUnreadable, Err: fmt.Errorf("certificate check panicked: %v", r)}
 		}
 	}()
+	if len(intermediates) > maxIntermediates {
+		intermediates = intermediates[:maxIntermediates]
+	}
+	key := keyOf(cert, intermediates, kind)
+	if j, ok := s.recall(key, at); ok {
+		return j
+	}
 	leaf, f := readCertificate(cert)
 	if f != nil {
 		return Judgement{Reason: f.reason, Err: f.err}
@@ -118,6 +126,7 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 		return j
 	}
 	j.Trusted = true
+	s.remember(key, j, chain)
 	return j
 }
 

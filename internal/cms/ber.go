@@ -54,8 +54,12 @@ type ber struct {
 	head   [16]byte // the header last read
 }
 
-// bufferSize is large enough that hashing and decryption see long runs and small enough to have per layer.
-const bufferSize = 64 << 10
+// The buffer starts small, for the many small objects, and grows once to a size where hashing and decryption see
+// long runs.
+const (
+	smallBuffer = 4 << 10
+	bufferSize  = 64 << 10
+)
 
 func syntax(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrSyntax}, args...)...)
@@ -71,14 +75,16 @@ func (b *ber) fill() error {
 	if b.err != nil {
 		return b.err
 	}
-	if b.buf == nil {
-		b.buf = make([]byte, bufferSize)
+	to := b.buf
+	switch {
+	case b.buf == nil:
+		to = make([]byte, smallBuffer)
+	case b.w == len(b.buf) && b.w < bufferSize:
+		to = make([]byte, bufferSize)
 	}
-	if b.r > 0 {
-		b.base += int64(b.r)
-		b.w = copy(b.buf, b.buf[b.r:b.w])
-		b.r = 0
-	}
+	b.base += int64(b.r)
+	b.w = copy(to, b.buf[b.r:b.w])
+	b.r, b.buf = 0, to
 	for range 100 {
 		var n int
 		n, b.err = b.src.Read(b.buf[b.w:])

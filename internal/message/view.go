@@ -1,3 +1,7 @@
+// Package message knows where things are in a message, to the octet: fields of the header section, parts of a
+// multipart body, what a transfer encoding hides. It reads, and it writes changed copies; it never repairs,
+// re-folds, re-encodes or normalises what it was given, and it never judges what it finds. Any sequence of octets
+// is a message. Nothing here holds a whole message in memory, recurses on input, or takes more than linear time.
 package message
 
 import "io"
@@ -40,4 +44,17 @@ type Edit struct {
 	Op    Op
 	Index int
 	Text  string
+}
+
+// A View is a message as one recipient is to see it: the received octets, the changes of the header section, and
+// the body that takes the place of the received one. It can be written any number of times.
+type View struct {
+	Received Source
+	Header   *Header // of Received
+	Edits    []Edit
+	Body     Content // nil: the received body
+
+	// DropNames are names, in lower case, of fields that must not get through. They count only for the part of
+	// the header section that has no index (see Header.Overflow); in the rest, fields go by Edits.
+	DropNames []string
 }

@@ -1,0 +1,36 @@
+# The commands of the project. `make check` is the one to remember.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: build check packages lint unit servers race prove bench
+
+build:
+	mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin ./cmd/...
+
+# Everything a change must pass: packages for the real servers, lint, every test.
+check: packages lint race unit
+
+# The Debian packages of the real mail servers and tools that the tests use. Without the right to install, the tests
+# that need them skip, or fail where CI=true.
+packages:
+	sh test/packages.sh
+
+lint:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	$(GO) vet ./...
+	$(GO) vet -tags faults ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# The parts that run side by side, under the race detector.
+race:
+	$(GO) test -race -short -count=1 ./internal/... ./unwrap ./verifyhdr
+
+unit:
+	$(GO) test -count=1 ./...
+
+# Needs the vulnerability database, so it is run by hand.
+vulnerabilities:
+	$(GO) run $(GOVULNCHECK) ./...

@@ -1,0 +1,71 @@
+// Command lmtpd is the LMTP server: it takes mail from the MTA, opens what is sealed for our domains, and delivers.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"paperknife/internal/agent"
+	"paperknife/internal/config"
+)
+
+// Exit codes of a server, sysexits.h. A mail server in front never sees them.
+const (
+	exitUsage  = 64
+	exitConfig = 78
+	exitFailed = 75
+)
+
+func main() {
+	debug.SetTraceback("crash")
+	os.Exit(run(os.Args[1:], os.Stderr))
+}
+
+func run(args []string, stderr io.Writer) int {
+	flags := flag.NewFlagSet("lmtpd", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("config", "/etc/paperknife/paperknife.toml", "configuration `file`")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "usage: lmtpd -config FILE")
+		return exitUsage
+	}
+	// Keys are in memory: no core dump holds them, no debugger of another process of the user reads them.
+	core := unix.Rlimit{}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		fmt.Fprintln(stderr, "lmtpd: core dumps could not be switched off:", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		fmt.Fprintln(stderr, "lmtpd: memory could not be shielded:", err)
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	c, err := config.Load(*file)
+	if err != nil {
+		fmt.Fprintf(stderr, "lmtpd: %v\n", err)
+		return exitConfig
+	}
+	for _, pending := range c.Pending() {
+		log.Warn(pending)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	started := false
+	err = agent.Serve(ctx, c, log, func() { started = true })
+	switch {
+	case err == nil:
+		return 0
+	case !started:
+		fmt.Fprintf(stderr, "lmtpd: %v\n", err)
+		return exitConfig
+	}
+	log.Error("stopped", "err", err)
+	return exitFailed
+}

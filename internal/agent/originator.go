@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"errors"
+	netmail "net/mail"
+	"strings"
+
+	"paperknife/internal/message"
+	"paperknife/internal/policy"
+	"paperknife/internal/trust"
+)
+
+// maxFromAddresses bounds what one From field may name; more is no originator but a list.
+const maxFromAddresses = 100
+
+// readOriginator reads the From fields of the received header. Whatever is doubtful is a fault, never a guess: no
+// signature of any kind can bind an address that is not plainly there (THREATS B03 to B05).
+func readOriginator(header *message.Header) policy.Originator {
+	positions := header.Find("from")
+	switch {
+	case len(positions) == 0:
+		return policy.Originator{Fault: policy.ReasonNoFrom}
+	case len(positions) > 1:
+		return policy.Originator{Fault: policy.ReasonDuplicateFrom}
+	case header.Malformed() || header.Overflow():
+		return policy.Originator{Fault: policy.ReasonMalformed}
+	case len(header.Find("content-type")) > 1:
+		return policy.Originator{Fault: policy.ReasonMalformed}
+	}
+	value, err := header.Value(positions[0])
+	if err != nil {
+		return policy.Originator{Fault: policy.ReasonFromSyntax}
+	}
+	raw, err := header.Raw(positions[0])
+	if err != nil || !strings.HasPrefix(strings.ToLower(string(raw)), "from:") {
+		return policy.Originator{Fault: policy.ReasonFromSyntax}
+	}
+	originator, err := parseFrom(value)
+	if err != nil {
+		return policy.Originator{Fault: policy.ReasonFromSyntax}
+	}
+	return originator
+}
+
+var errFrom = errors.New("from field cannot be read")
+
+func parseFrom(value string) (policy.Originator, error) {
+	var originator policy.Originator
+	if strings.ContainsAny(value, "\x00\r\n") || isGroup(value) {
+		return originator, errFrom
+	}
+	list, err := (&netmail.AddressParser{}).ParseList(value)
+	if err != nil || len(list) == 0 || len(list) > maxFromAddresses {
+		return originator, errFrom
+	}
+	for _, address := range list {
+		at := strings.LastIndexByte(address.Address, '@')
+		if at <= 0 {
+			return originator, errFrom
+		}
+		domain, err := trust.NormalizeDomain(address.Address[at+1:])
+		if err != nil {
+			return originator, errFrom
+		}
+		originator.Addresses = append(originator.Addresses, address.Address[:at]+"@"+domain)
+		originator.Domains = append(originator.Domains, domain)
+	}
+	return originator, nil
+}
+
+// isGroup reports a colon or semicolon outside quoted strings, comments and angle brackets: group syntax, or a route.
+func isGroup(value string) bool {
+	comment, quoted := 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' && (quoted || comment > 0):
+			i++
+		case c == '"' && comment == 0:
+			quoted = !quoted
+		case quoted:
+		case c == '(':
+			comment++
+		case c == ')' && comment > 0:
+			comment--
+		case comment > 0:
+		case c == ':' || c == ';':
+			return true
+		}
+	}
+	return false
+}
+
+// watchedFields collects the fields that policy may have to change. One that is too long to be read is handed on by
+// its first octets: such an Authentication-Results cannot be read strictly, and goes.
+func watchedFields(header *message.Header) ([]policy.Field, error) {
+	var fields []policy.Field
+	for i := range header.Len() {
+		name := header.Name(i)
+		if !policy.Watched(name) {
+			continue
+		}
+		raw, err := header.Raw(i)
+		if errors.Is(err, message.ErrFieldTooLong) {
+			if name == "subject" {
+				continue
+			}
+			raw = []byte(name + ": (")
+		} else if err != nil {
+			return nil, err
+		}
+		fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw})
+	}
+	return fields, nil
+}

@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"crypto/x509"
+
+	"paperknife/deliver"
+	"paperknife/internal/config"
+	"paperknife/internal/keys"
+	"paperknife/internal/policy"
+	"paperknife/internal/spool"
+	"paperknife/internal/trust"
+)
+
+// Options are what New needs beside the configuration.
+type Options struct {
+	Target deliver.Target   // where mail goes; nil: only Filter with a writer, and Explain
+	Log    *slog.Logger     // nil: no log
+	Now    func() time.Time // nil: time.Now
+}
+
+// New makes an Agent. It reads the anchors, the revocation lists and the certificates of our domains; private keys are
+// read when the first message needs them, so that a filter that gets plain mail does without.
+func New(c *config.Config, o Options) (*Agent, error) {
+	a := &Agent{
+		policy:    policySettings(c),
+		spool:     SpoolSettings(c),
+		rings:     map[string]*keys.Ring{},
+		target:    o.Target,
+		classes:   map[string]policy.Class{},
+		class:     policy.Class(c.MUA.Default),
+		delimiter: c.Deliver.RecipientDelimiter,
+		log:       o.Log,
+		now:       o.Now,
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	for address, class := range c.MUA.Users {
+		a.classes[strings.ToLower(address)] = policy.Class(class)
+	}
+	return a, errors.Join(a.loadKeys(c), a.loadTrust(c), a.openStores(c))
+}
+
+// SpoolSettings are those of [spool].
+func SpoolSettings(c *config.Config) spool.Settings {
+	return spool.Settings{Dir: c.Spool.Dir, Memory: int64(c.Spool.Memory)}
+}
+
+func policySettings(c *config.Config) policy.Settings {
+	s := policy.Settings{
+		AuthservID:        c.AuthservID,
+		TrustedIDs:        c.TrustedAuthservIDs,
+		Enforce:           policy.Enforcement(c.Policy.Enforce),
+		RequireInnerLayer: true,
+		Unauthenticated:   map[string]policy.Unauthenticated{},
+	}
+	if own := c.Policy.Domsec.Enforce; own != "" {
+		s.Enforce = policy.Enforcement(own)
+	}
+	for _, p := range c.Partners {
+		domain, err := trust.NormalizeDomain(p.Domain)
+		if err == nil && p.Unauthenticated == string(policy.UnauthenticatedKeep) {
+			s.Unauthenticated[domain] = policy.UnauthenticatedKeep
+		}
+	}
+	return s
+}
+
+func (a *Agent) loadKeys(c *config.Config) error {
+	for i, d := range c.Domains {
+		domain, err := trust.NormalizeDomain(d.Name)
+		if err != nil {
+			return fmt.Errorf("domain %q: %w", d.Name, err)
+		}
+		var pairs []keys.Pair
+		for _, k := range d.Keys {
+			if k.Cert != "" {
+				pairs = append(pairs, keys.Pair{Cert: k.Cert, Key: k.Key})
+			}
+		}
+		ring, err := keys.Load(pairs)
+		if err != nil {
+			return fmt.Errorf("domain %q: %w", d.Name, err)
+		}
+		a.rings[domain] = ring
+		if i == 0 {
+			a.firstRing = ring
+		}
+	}
+	return nil
+}
+
+func (a *Agent) loadTrust(c *config.Config) (err error) {
+	s := trust.Settings{Naming: c.Trust.Naming}
+	if s.DomainAnchors, err = loadAnchors(c.Trust.DomainAnchors); err != nil {
+		return err
+	}
+	if s.PersonAnchors, err = loadAnchors(c.Trust.PersonAnchors); err != nil {
+		return err
+	}
+	if c.Trust.CRLDir != "" {
+		if s.CRLs, err = trust.LoadCRLs(c.Trust.CRLDir); err != nil {
+			return err
+		}
+	}
+	a.trust, err = trust.New(s)
+	return err
+}
+
+func loadAnchors(files []string) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for _, file := range files {
+		list, err := trust.LoadAnchors(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// openStores prepares the Maildirs of the postmaster's.
+func (a *Agent) openStores(c *config.Config) error {
+	if c.Policy.Quarantine != "" {
+		quarantine, err := deliver.NewMaildirAt(c.Policy.Quarantine, deliver.MaildirSettings{})
+		if err != nil {
+			return err
+		}
+		a.quarantine = quarantine
+	}
+	if c.Policy.KeepOriginal != "" {
+		original, err := deliver.NewMaildirAt(c.Policy.KeepOriginal, deliver.MaildirSettings{})
+		if err != nil {
+			return err
+		}
+		a.original = original
+	}
+	return nil
+}
+
+// NewTarget returns the target of [deliver].
+func NewTarget(c *config.Config) (deliver.Target, error) {
+	return deliver.NewMaildir(deliver.MaildirSettings{Template: c.Deliver.Maildir, RecipientDelimiter: c.Deliver.RecipientDelimiter})
+}
+
+// CheckKeys reads every private key and reports what is wrong with each.
+func (a *Agent) CheckKeys() []error {
+	var list []error
+	for _, ring := range a.rings {
+		list = append(list, ring.Check()...)
+	}
+	return list
+}
+
+// Warnings are what the postmaster should know about the keys of our domains.
+func (a *Agent) Warnings() []string {
+	var list []string
+	for _, ring := range a.rings {
+		list = append(list, ring.Warnings()...)
+	}
+	return list
+}

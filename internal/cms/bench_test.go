@@ -1,0 +1,96 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"io"
+	"testing"
+)
+
+const benchSize = 16 << 20
+
+// The ceilings: what the two algorithms cost alone.
+func BenchmarkSHA256(b *testing.B) {
+	p := make([]byte, benchSize)
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		sha256.Sum256(p)
+	}
+}
+
+func BenchmarkCBC(b *testing.B) {
+	p := make([]byte, decryptSize)
+	block, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		b.Fatal(err)
+	}
+	mode := cipher.NewCBCDecrypter(block, make([]byte, 16))
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		for range benchSize / decryptSize {
+			mode.CryptBlocks(p, p)
+		}
+	}
+}
+
+func BenchmarkSignedRead(b *testing.B) {
+	object := signing{content: make([]byte, benchSize)}.der(b)
+	buf := make([]byte, 32<<10)
+	b.SetBytes(benchSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := NewReader(bytes.NewReader(object)).SignedData()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{s}, buf); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Finish(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecrypt(b *testing.B) {
+	object := enveloping{padded: pad(make([]byte, benchSize))}.der(b)
+	benchDecrypt(b, object)
+}
+
+// In pieces of 4 KiB, as OpenSSL writes them with -stream.
+func BenchmarkDecryptPieces(b *testing.B) {
+	p := octetString(make([]byte, 4096))
+	object := enveloping{ciphertext: endless(tagContextConstructed, bytes.Repeat(p, benchSize/4096))}.der(b)
+	benchDecrypt(b, object)
+}
+
+func benchDecrypt(b *testing.B, object []byte) {
+	key := []byte("0123456789abcdef")
+	b.SetBytes(benchSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		e, err := NewReader(bytes.NewReader(object)).EnvelopedData()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Decrypt(key, io.Discard); err != nil && err != ErrDecrypt {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerifyRSA(b *testing.B)  { benchVerify(b, "signed-rsa.der") }
+func BenchmarkVerifyP256(b *testing.B) { benchVerify(b, "signed-p256.der") }
+
+func benchVerify(b *testing.B, file string) {
+	object := testdata(b, file)
+	b.ReportAllocs()
+	for b.Loop() {
+		v, err := verify(bytes.NewReader(object), nil)
+		if err != nil || v.errs[0] != nil {
+			b.Fatal(err)
+		}
+	}
+}

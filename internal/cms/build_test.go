@@ -1,0 +1,192 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"testing"
+)
+
+// What follows makes objects, good ones and others, out of elements.
+
+func seq(parts ...[]byte) []byte  { return appendElement(nil, tagSequence, parts...) }
+func set(parts ...[]byte) []byte  { return appendElement(nil, tagSet, parts...) }
+func octetString(p []byte) []byte { return appendElement(nil, tagOctetString, p) }
+func tagged(n byte, parts ...[]byte) []byte {
+	return appendElement(nil, tagContextConstructed|n, parts...)
+}
+func number(n byte) []byte { return []byte{tagInteger, 1, n} }
+func endless(tag byte, parts ...[]byte) []byte {
+	return append(append([]byte{tag, 0x80}, bytes.Join(parts, nil)...), 0, 0)
+}
+
+func algorithm(oid asn1.ObjectIdentifier, params ...[]byte) []byte {
+	return seq(marshalOID(oid), bytes.Join(params, nil))
+}
+
+var null = []byte{tagNull, 0}
+
+func digestOID(h crypto.Hash) asn1.ObjectIdentifier {
+	for _, d := range digests {
+		if d.hash == h {
+			return d.oid
+		}
+	}
+	return asn1.ObjectIdentifier{1, 2, 3}
+}
+
+func attribute(oid asn1.ObjectIdentifier, values ...[]byte) []byte {
+	return seq(marshalOID(oid), set(values...))
+}
+
+func identifier(t testing.TB, der []byte) []byte {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, err := asn1.Marshal(c.SerialNumber)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq(c.RawIssuer, serial)
+}
+
+// A signing is a SignedData by the test's RSA key, with everything that a test wants otherwise.
+type signing struct {
+	content   []byte
+	eContent  []byte // the element in [0]; default: an OCTET STRING of content
+	oid       asn1.ObjectIdentifier
+	hash      crypto.Hash
+	digests   []byte   // content of digestAlgorithms; default that of hash
+	digestAlg []byte   // of the SignerInfo
+	attrs     [][]byte // default: contentType and messageDigest
+	noAttrs   bool
+	signOver  []byte // octets signed in place of the attributes
+	signature []byte // algorithm; default rsaEncryption
+	unsigned  []byte // whole element
+	certs     []byte // content of certificates; default that of the signer
+	trailer   []byte
+}
+
+func (s signing) der(t testing.TB) []byte {
+	t.Helper()
+	if s.hash == 0 {
+		s.hash = crypto.SHA256
+	}
+	if s.oid == nil {
+		s.oid = OIDData
+	}
+	if s.eContent == nil {
+		s.eContent = octetString(s.content)
+	}
+	if s.digestAlg == nil {
+		s.digestAlg = algorithm(digestOID(s.hash), null)
+	}
+	if s.digests == nil {
+		s.digests = s.digestAlg
+	}
+	if s.signature == nil {
+		s.signature = algorithm(oidRSAEncryption, null)
+	}
+	if s.certs == nil {
+		s.certs = cert(t, "rsa")
+	}
+	if s.attrs == nil {
+		s.attrs = [][]byte{
+			attribute(OIDAttrContentType, marshalOID(s.oid)),
+			attribute(OIDAttrMessageDigest, octetString(sum(s.hash, s.content))),
+		}
+	}
+	info := [][]byte{number(1), identifier(t, cert(t, "rsa")), s.digestAlg}
+	over := s.content
+	if !s.noAttrs {
+		info = append(info, tagged(0, s.attrs...))
+		over = set(s.attrs...)
+	}
+	if s.signOver != nil {
+		over = s.signOver
+	}
+	signature, err := signerKey(t, "rsa").Sign(rand.Reader, sum(s.hash, over), s.hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info = append(info, s.signature, octetString(signature), s.unsigned)
+	signed := seq(number(1), set(s.digests), seq(marshalOID(s.oid), tagged(0, s.eContent)), tagged(0, s.certs), set(seq(info...)))
+	return append(seq(marshalOID(OIDSignedData), tagged(0, signed)), s.trailer...)
+}
+
+func sum(h crypto.Hash, p []byte) []byte {
+	state := h.New()
+	state.Write(p)
+	return state.Sum(nil)
+}
+
+// An enveloping is an EnvelopedData for the test's RSA key.
+type enveloping struct {
+	padded     []byte // plaintext with its padding
+	ciphertext []byte // in place of that; whole element
+	key        []byte // default 16 octets
+	oid        asn1.ObjectIdentifier
+	params     []byte
+	transport  []byte // key encryption algorithm
+	encrypted  []byte // encrypted key
+	recipients []byte // content of recipientInfos
+}
+
+var oidAES128 = ciphers[0].oid
+
+func (e enveloping) der(t testing.TB) []byte {
+	t.Helper()
+	if e.key == nil {
+		e.key = []byte("0123456789abcdef")
+	}
+	if e.oid == nil {
+		e.oid = oidAES128
+	}
+	iv := []byte("fedcba9876543210")
+	if e.params == nil {
+		e.params = octetString(iv)
+	}
+	if e.ciphertext == nil {
+		block, err := aes.NewCipher(e.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ciphertext := bytes.Clone(e.padded)
+		cipher.NewCBCEncrypter(block, iv).CryptBlocks(ciphertext, ciphertext)
+		e.ciphertext = appendElement(nil, tagContextPrimitive, ciphertext)
+	}
+	if e.transport == nil {
+		e.transport = algorithm(oidRSAEncryption, null)
+	}
+	if e.encrypted == nil {
+		e.encrypted = encryptKey(t, e.key)
+	}
+	if e.recipients == nil {
+		e.recipients = seq(number(0), identifier(t, cert(t, "rsa")), e.transport, octetString(e.encrypted))
+	}
+	info := seq(marshalOID(OIDData), algorithm(e.oid, e.params), e.ciphertext)
+	return seq(marshalOID(OIDEnvelopedData), tagged(0, seq(number(0), set(e.recipients), info)))
+}
+
+func encryptKey(t testing.TB, key []byte) []byte {
+	t.Helper()
+	//lint:ignore SA1019 what mail uses
+	out, err := rsa.EncryptPKCS1v15(rand.Reader, signerKey(t, "rsa").Public().(*rsa.PublicKey), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// pad pads as RFC 5652 6.3 says.
+func pad(p []byte) []byte {
+	n := 16 - len(p)%16
+	return append(bytes.Clone(p), bytes.Repeat([]byte{byte(n)}, n)...)
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// pending are the keys that are read but do nothing yet. A key leaves the table with the change that makes it work.
+var pending = []struct {
+	key  string
+	used func(c, standard *Config) bool
+}{
+	{"filter.listen", func(c, _ *Config) bool { return c.Filter.Listen != "" }},
+	{"filter.trusted_users", func(c, _ *Config) bool { return len(c.Filter.TrustedUsers) > 0 }},
+	{"domain.keys.pkcs12", func(c, _ *Config) bool { return c.anyKey(func(k Key) bool { return k.PKCS12 != "" }) }},
+	{"domain.keys.pkcs11", func(c, _ *Config) bool { return c.anyKey(func(k Key) bool { return k.PKCS11 != "" }) }},
+	{`trust.naming "rfc3183"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "rfc3183") }},
+	{`trust.naming "direct"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "direct") }},
+	{`trust.naming "public-br"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "public-br") }},
+	{`trust.naming "pinned"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "pinned") }},
+	{`partner.unauthenticated "release"`, func(c, _ *Config) bool {
+		return slices.ContainsFunc(c.Partners, func(p Partner) bool { return p.Unauthenticated == "release" })
+	}},
+	{"verify.dkim", func(c, s *Config) bool { return c.Verify.DKIM != s.Verify.DKIM }},
+	{"verify.arc", func(c, s *Config) bool { return c.Verify.ARC != s.Verify.ARC }},
+	{"verify.meta", func(c, s *Config) bool { return c.Verify.Meta != s.Verify.Meta }},
+	{"verify.mtas", func(c, s *Config) bool { return c.Verify.MTAS != s.Verify.MTAS }},
+	{"verify.userkeys", func(c, s *Config) bool { return c.Verify.Userkeys != s.Verify.Userkeys }},
+	{"verify.e2e", func(c, s *Config) bool { return c.Verify.E2E != s.Verify.E2E }},
+	{"verify.legacy_sha1", func(c, _ *Config) bool {
+		return slices.Contains(slices.Collect(maps.Values(c.Verify.LegacySHA1)), "pass")
+	}},
+	{"policy.e2e", func(c, _ *Config) bool { return c.Policy.E2E.Enforce != "" }},
+	{"policy.meta", func(c, _ *Config) bool { return c.Policy.Meta.Enforce != "" }},
+	{"policy.mtas", func(c, _ *Config) bool { return c.Policy.MTAS.Enforce != "" }},
+	{"policy.userkeys", func(c, _ *Config) bool { return c.Policy.Userkeys.Enforce != "" }},
+	{"policy.replay", func(c, s *Config) bool { return c.Policy.Replay != s.Policy.Replay }},
+	{`deliver.target "lmtp"`, func(c, _ *Config) bool { return c.Deliver.Target == "lmtp" }},
+	{"deliver.lmtp", func(c, s *Config) bool { return !reflect.DeepEqual(c.Deliver.LMTP, s.Deliver.LMTP) }},
+	{"deliver.final", func(c, _ *Config) bool { return c.Deliver.Final }},
+	{"deliver.users", func(c, s *Config) bool { return c.Deliver.Users != s.Deliver.Users }},
+	{"dns.server", func(c, _ *Config) bool { return c.DNS.Server != "" }},
+	{"dns.zone_files", func(c, _ *Config) bool { return len(c.DNS.ZoneFiles) > 0 }},
+	{"admin.listen", func(c, _ *Config) bool { return c.Admin.Listen != "" }},
+}
+
+// Pending returns a sentence for each key that is set but does nothing yet.
+func (c *Config) Pending() []string {
+	var sentences []string
+	standard := Default()
+	for _, p := range pending {
+		if p.used(c, standard) {
+			sentences = append(sentences, p.key+" is accepted but has no effect yet")
+		}
+	}
+	return sentences
+}
+
+// Warnings returns a sentence for each setting that is allowed but hardly meant.
+func (c *Config) Warnings() []string {
+	var sentences []string
+	warn := func(format string, args ...any) { sentences = append(sentences, fmt.Sprintf(format, args...)) }
+	if len(c.Domains) == 0 {
+		warn("there is no [[domain]]: no mail is opened")
+	}
+	for _, domain := range c.Domains {
+		if len(domain.Keys) == 0 {
+			warn("domain %s has no keys: its mail is not opened", domain.Name)
+		}
+	}
+	if len(c.Trust.DomainAnchors)+len(c.Trust.PersonAnchors) == 0 {
+		warn("trust names no anchors: no signature can pass")
+	}
+	if c.LMTP.SocketMode&0o007 != 0 {
+		warn("lmtp.socket_mode \"%04o\" lets every user of this host have mail opened", c.LMTP.SocketMode)
+	}
+	if !strings.Contains(c.AuthservID, ".") {
+		warn("authserv_id %q is not a domain name: another site may have the same", c.AuthservID)
+	}
+	return sentences
+}
+
+func (c *Config) anyKey(is func(Key) bool) bool {
+	return slices.ContainsFunc(c.Domains, func(d Domain) bool { return slices.ContainsFunc(d.Keys, is) })
+}
+
+// Class returns the class of a recipient's mail reader. Addresses are compared without regard to case.
+func (m *MUA) Class(address string) string {
+	if class, ok := m.Users[strings.ToLower(address)]; ok {
+		return class
+	}
+	return m.Default
+}

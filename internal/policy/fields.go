@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"fmt"
+	"mime"
+	"strings"
+
+	"paperknife/internal/message"
+	"paperknife/unwrap"
+	"paperknife/verifyhdr"
+)
+
+// The fields that only we write. Inbound copies are removed, signed or not (DESIGN rule 8).
+const (
+	FieldTrace = "X-Unwrapped"
+	FieldFlag  = "DOMSEC-Flag"
+)
+
+// flagPrefix begins the Subject of a message with a naming violation (DOM-R15).
+const flagPrefix = "[Warning: sealed by "
+
+// Watched reports whether policy needs to see a field of this lower-case name.
+func Watched(name string) bool {
+	return name == "authentication-results" || name == "subject" || ours(name)
+}
+
+func ours(name string) bool {
+	switch name {
+	case "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine":
+		return true
+	}
+	return false
+}
+
+// edits are all changes of the header section but those of the view.
+func edits(facts Facts, settings Settings, d Decision, domsec domsecResult) []message.Edit {
+	var list []message.Edit
+	for _, field := range resultFields(settings.AuthservID, d.Results) {
+		list = append(list, message.Edit{Op: message.Prepend, Text: field})
+	}
+	if trace := traceField(settings.AuthservID, d, facts.Layers); trace != "" {
+		list = append(list, message.Edit{Op: message.Prepend, Text: trace})
+	}
+	if domsec.naming {
+		list = append(list, message.Edit{Op: message.Prepend, Text: flagField(domsec, facts.Originator)})
+	}
+	if d.Action == ActionMark && !domsec.naming {
+		list = append(list, message.Edit{Op: message.Prepend, Text: fmt.Sprintf("X-Auth-Flag: x-domsec; result=%s\r\n", domsec.verdict.Result)})
+	}
+	return append(list, replaced(facts, settings, domsec)...)
+}
+
+// resultFields writes the results in at most two fields: registered methods first, then private ones, since a strict
+// reader may drop a whole field that names a method it does not know (RFC 8601 section 2.7.6).
+func resultFields(authservID string, results []Verdict) []string {
+	registered := verifyhdr.AuthenticationResults{AuthservID: authservID}
+	private := verifyhdr.AuthenticationResults{AuthservID: authservID}
+	for _, r := range results {
+		if strings.HasPrefix(r.Method, "x-") {
+			private.Results = append(private.Results, r)
+		} else {
+			registered.Results = append(registered.Results, r)
+		}
+	}
+	fields := []string{registered.Field()}
+	if len(private.Results) > 0 {
+		fields = append(fields, private.Field())
+	}
+	return fields
+}
+
+// traceField says which layers came off, or why one for us did not.
+func traceField(authservID string, d Decision, layers []unwrap.Layer) string {
+	switch {
+	case d.Depth > 0 || d.Repack:
+		names := make([]string, 0, d.Depth)
+		for _, layer := range layers[:d.Depth] {
+			names = append(names, string(layer.Type)+"/"+string(layer.Role))
+		}
+		return fmt.Sprintf("%s: %s; view=%s;\r\n layers=\"%s\"\r\n", FieldTrace, authservID, d.View, strings.Join(names, " "))
+	case d.View == ViewReceived && d.Reason == ReasonCannotDecrypt:
+		return fmt.Sprintf("%s: %s; view=%s; reason=\"%s\"\r\n", FieldTrace, authservID, d.View, d.Reason)
+	}
+	return ""
+}
+
+func flagField(domsec domsecResult, from Originator) string {
+	return fmt.Sprintf("%s: naming; signer=%s;\r\n originator=%s\r\n", FieldFlag, named(domsec.signer), named(strings.Join(from.Domains, ",")))
+}
+
+func named(domain string) string {
+	if domain == "" {
+		return "unknown"
+	}
+	return domain
+}
+
+// replaced removes forged fields, and marks the Subject of a message with a naming violation.
+func replaced(facts Facts, settings Settings, domsec domsecResult) []message.Edit {
+	var list []message.Edit
+	subject := false
+	for _, field := range facts.Fields {
+		switch {
+		case ours(field.Name), field.Name == "authentication-results" && forged(field.Raw, settings):
+			list = append(list, message.Edit{Op: message.Remove, Index: field.Index})
+		case field.Name == "subject":
+			if text, changed := subjectText(field.Raw, domsec, !subject); changed {
+				list = append(list, message.Edit{Op: message.Replace, Index: field.Index, Text: text})
+			}
+			subject = true
+		}
+	}
+	if domsec.naming && !subject {
+		list = append(list, message.Edit{Op: message.Prepend, Text: "Subject: " + flagText(domsec) + "\r\n"})
+	}
+	return list
+}
+
+// forged reports whether an Authentication-Results field claims to be ours or cannot be read, and is not from a filter
+// that the postmaster trusts.
+func forged(field []byte, settings Settings) bool {
+	return verifyhdr.Claims(field, settings.AuthservID) && !verifyhdr.Trusted(field, settings.TrustedIDs, settings.AuthservID)
+}
+
+func flagText(domsec domsecResult) string {
+	return flagPrefix + named(domsec.signer) + ", not by the sender's domain]"
+}
+
+// subjectText puts our warning before a Subject (mark: only the first one) and takes the bracket from one that a
+// sender wrote to look like ours.
+func subjectText(raw []byte, domsec domsecResult, mark bool) (string, bool) {
+	colon := strings.IndexByte(string(raw), ':')
+	if colon < 0 {
+		return "", false
+	}
+	value := strings.ReplaceAll(strings.TrimRight(string(raw[colon+1:]), "\r\n"), "\r\n", "\n")
+	value = strings.ReplaceAll(value, "\n", "\r\n")
+	changed := false
+	if i := strings.IndexByte(value, '['); i >= 0 && strings.TrimSpace(value[:i]) == "" && looksLikeFlag(value) {
+		value, changed = value[:i]+"?"+value[i+1:], true
+	} else if looksLikeFlag(value) {
+		value, changed = " ?"+value, true // written as an encoded-word
+	}
+	if domsec.naming && mark {
+		value, changed = " "+flagText(domsec)+continuation(value), true
+	}
+	return "Subject:" + value + "\r\n", changed
+}
+
+// continuation makes text a continuation line.
+func continuation(text string) string {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return ""
+	case strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\t"):
+		return "\r\n" + text
+	}
+	return "\r\n " + text
+}
+
+// looksLikeFlag reads the Subject as a mail reader would show it.
+func looksLikeFlag(value string) bool {
+	text := strings.NewReplacer("\r", "", "\n", "").Replace(value)
+	if decoded, err := new(mime.WordDecoder).DecodeHeader(text); err == nil {
+		text = decoded
+	}
+	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
+	return strings.HasPrefix(text, strings.ToLower(flagPrefix))
+}
+
+// DropNames are the fields that are removed by name alone from the part of a header that is too long to be read
+// field by field.
+func DropNames() []string {
+	return []string{"authentication-results", "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine"}
+}

@@ -1,0 +1,241 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"paperknife/internal/trust"
+	"paperknife/unwrap"
+	"paperknife/verifyhdr"
+)
+
+// smimeVerdicts gives one `smime` result per SignerInfo, outermost layer first (RFC 7281).
+func smimeVerdicts(facts Facts) []Verdict {
+	if facts.PartialContent {
+		return []Verdict{{Method: "smime", Result: resultNone}}
+	}
+	var verdicts []Verdict
+	for i, layer := range facts.Layers {
+		if layer.Type != unwrap.Signed && layer.Type != unwrap.Unreadable {
+			continue
+		}
+		if layer.Fault != nil && len(layer.Signers) == 0 {
+			verdicts = append(verdicts, property(Verdict{Method: "smime", Result: resultNeutral, Reason: string(ReasonUnreadable)},
+				"body", "smime-part", layer.Part))
+			continue
+		}
+		for j := range layer.Signers {
+			verdicts = append(verdicts, smimeVerdict(facts, i, j))
+		}
+	}
+	return verdicts
+}
+
+func smimeVerdict(facts Facts, i, j int) Verdict {
+	layer, judgement := facts.Layers[i], facts.Judgements[i][j]
+	v := Verdict{Method: "smime", Comment: string(layer.Role), Remark: remarkHeader}
+	result, reason := signerResult(facts, i, j)
+	v.Result, v.Reason = result, string(reason)
+	v = property(v, "body", "smime-part", layer.Part)
+	v = certificateProperties(v, layer.Signers[j], judgement, facts.Originator)
+	return signedAt(v, layer.Signers[j].SigningTime)
+}
+
+// signerResult maps the facts of one signer to a result, in the order of what is worst (DESIGN, `smime` paragraph).
+func signerResult(facts Facts, i, j int) (string, Reason) {
+	layer, signer, judgement := facts.Layers[i], facts.Layers[i].Signers[j], facts.Judgements[i][j]
+	if result, reason := cryptoResult(signer); result != resultPass {
+		return result, reason
+	}
+	switch {
+	case judgement.Revoked:
+		return resultFail, ReasonRevoked
+	case !layer.WholeBody:
+		return resultPolicy, ReasonBeside
+	case layer.Role == unwrap.RoleMLA:
+		return resultPolicy, ReasonMailingList
+	case weakness(signer) != "":
+		return resultPolicy, weakness(signer)
+	case !judgement.Trusted:
+		return resultPolicy, untrusted(judgement)
+	case facts.Originator.Fault != "":
+		return resultPolicy, facts.Originator.Fault
+	}
+	return bound(facts, i, judgement)
+}
+
+// cryptoResult is what the signature alone says.
+func cryptoResult(signer unwrap.Signer) (string, Reason) {
+	switch signer.Outcome {
+	case unwrap.Good:
+		return resultPass, ""
+	case unwrap.BadDigest:
+		return resultFail, ReasonDigest
+	case unwrap.BadSignature:
+		return resultFail, ReasonSignature
+	case unwrap.NoCertificate:
+		return resultPermerror, ReasonNoCertificate
+	case unwrap.Unsupported:
+		return resultNeutral, ReasonAlgorithm
+	}
+	return resultNeutral, ReasonAttributes
+}
+
+// weakness names what keeps a good signature from `pass` (DESIGN rule 6); "" for nothing.
+func weakness(signer unwrap.Signer) Reason {
+	switch {
+	case !signer.SignedAttrs:
+		return ReasonNoAttributes
+	case signer.Digest == "sha1" || signer.Digest == "md5" || signer.Digest == "":
+		return ReasonSHA1
+	case signer.Algorithm == "rsa" && signer.KeyBits < 2048:
+		return ReasonWeakKey
+	}
+	return ""
+}
+
+func untrusted(judgement trust.Judgement) Reason {
+	if judgement.Reason != "" {
+		return Reason(judgement.Reason)
+	}
+	return ReasonUntrusted
+}
+
+// bound holds the certificate's names against From: the address itself, or for a domain signer a name that covers the
+// domain of every From address.
+func bound(facts Facts, i int, judgement trust.Judgement) (string, Reason) {
+	from := facts.Originator
+	if facts.Layers[i].Role == unwrap.RoleDomain {
+		if _, ok := coversAll(judgement, from.Domains); ok {
+			return resultPass, ""
+		}
+		if len(from.Addresses) != 1 || !hasAddress(judgement, from.Addresses[0]) {
+			return resultPolicy, ReasonForeign
+		}
+		return resultPass, ""
+	}
+	if len(from.Addresses) != 1 || !hasAddress(judgement, from.Addresses[0]) {
+		return resultPolicy, ReasonNotBound
+	}
+	if otherFails(facts, i, from.Addresses[0]) {
+		return resultPolicy, ReasonOtherSigner
+	}
+	return resultPass, ""
+}
+
+// otherFails reports whether a signer of the same layer that claims the address, or cannot be told, did not verify
+// (THREATS A21).
+func otherFails(facts Facts, i int, address string) bool {
+	for j, signer := range facts.Layers[i].Signers {
+		if signer.Outcome == unwrap.Good {
+			continue
+		}
+		if signer.Certificate == nil || hasAddress(facts.Judgements[i][j], address) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAddress(judgement trust.Judgement, address string) bool {
+	return slices.ContainsFunc(judgement.Emails, func(e string) bool { return trust.EqualAddress(e, address) })
+}
+
+// coversAll returns the agent name that covers every domain (DOM-R6).
+func coversAll(judgement trust.Judgement, domains []string) (trust.Agent, bool) {
+	var agent trust.Agent
+	for i, domain := range domains {
+		a, ok := judgement.Covers(domain)
+		if !ok {
+			return trust.Agent{}, false
+		}
+		if i == 0 {
+			agent = a
+		}
+	}
+	return agent, len(domains) > 0
+}
+
+// certificateProperties names the signer's certificate: an address of it, else serial and issuer (RFC 7281).
+func certificateProperties(v Verdict, signer unwrap.Signer, judgement trust.Judgement, from Originator) Verdict {
+	identifier := ""
+	for _, email := range judgement.Emails {
+		if identifier == "" || len(from.Addresses) == 1 && trust.EqualAddress(email, from.Addresses[0]) {
+			identifier = email
+		}
+	}
+	if identifier != "" {
+		return property(v, "body", "smime-identifier", identifier)
+	}
+	serial := judgement.Serial
+	if serial == "" && signer.Serial != nil {
+		serial = signer.Serial.String()
+	}
+	if serial == "" || judgement.Issuer == "" {
+		return v
+	}
+	v = property(v, "body", "smime-serial", serial)
+	return property(v, "body", "smime-issuer", judgement.Issuer)
+}
+
+func property(v Verdict, ptype, name, value string) Verdict {
+	if value != "" {
+		v.Properties = append(v.Properties, verifyhdr.Property{Type: ptype, Name: name, Value: value})
+	}
+	return v
+}
+
+func signedAt(v Verdict, at time.Time) Verdict {
+	if at.IsZero() {
+		return v
+	}
+	return property(v, "policy", "signed-at", at.UTC().Format(time.RFC3339))
+}
+
+// A LayerResult sums up one layer for people: the best result of its signers, or what became of a ciphertext.
+type LayerResult struct {
+	Result string
+	Reason Reason
+}
+
+// layerResults gives one LayerResult per layer of facts, which are those before released has cut them; cut is how many
+// are left.
+func layerResults(facts Facts, cut Facts) []LayerResult {
+	list := make([]LayerResult, len(facts.Layers))
+	for i := range facts.Layers {
+		if i >= len(cut.Layers) {
+			list[i] = LayerResult{resultNone, ReasonUnauthenticated}
+			continue
+		}
+		list[i] = layerResult(cut, i)
+	}
+	return list
+}
+
+// order is from the best result to the worst (SEEDS 0.1).
+var order = []string{resultPass, resultPolicy, resultNeutral, resultFail, resultPermerror, resultNone}
+
+func layerResult(facts Facts, i int) LayerResult {
+	layer := facts.Layers[i]
+	switch {
+	case layer.Type == unwrap.Signed && len(layer.Signers) > 0:
+	case layer.Type == unwrap.Signed && layer.Fault == nil:
+		return LayerResult{Result: resultNone}
+	case layer.Opened:
+		return LayerResult{Result: "opened"}
+	case layer.ForUs:
+		return LayerResult{resultNeutral, ReasonCannotDecrypt}
+	case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped:
+		return LayerResult{Result: resultNone}
+	default:
+		return LayerResult{resultNeutral, ReasonUnreadable}
+	}
+	best := LayerResult{Result: resultNone}
+	for j := range layer.Signers {
+		result, reason := signerResult(facts, i, j)
+		if slices.Index(order, result) < slices.Index(order, best.Result) {
+			best = LayerResult{result, reason}
+		}
+	}
+	return best
+}

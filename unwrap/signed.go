@@ -1,0 +1,392 @@
+package unwrap
+
+import (
+	"bufio"
+	"bytes"
+	"crypto"
+	"errors"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+
+	"paperknife/internal/cms"
+	"paperknife/internal/message"
+)
+
+// enterSigned starts an opaque SignedData.
+func (w *walk) enterSigned(object *cms.Reader, octets message.Content) (*stage, error) {
+	index := w.add(Layer{Type: Signed, Part: w.part(), WholeBody: true})
+	signed, err := object.SignedData()
+	if err != nil {
+		w.result.Layers[index].Type, w.result.Layers[index].Fault = Unreadable, err
+		return nil, nil
+	}
+	f := &opaqueFrame{index: index, signed: signed, octets: signedContent{octets}}
+	w.open = append(w.open, f)
+	if signed.Detached || !signed.EContentType.Equal(cms.OIDData) {
+		return nil, nil
+	}
+	f.stream = bufio.NewReaderSize(io.TeeReader(signed, &f.lines), readBuffer)
+	f.prefix, _ = f.stream.Peek(1024)
+	f.prefix = bytes.Clone(f.prefix)
+	w.prefix, w.number = w.part()+"/", ""
+	return w.inside(index, f.stream, f.octets)
+}
+
+// An opaqueFrame is a SignedData that carries its content.
+type opaqueFrame struct {
+	index  int
+	signed *cms.SignedData
+	octets message.Content
+	stream *bufio.Reader
+	lines  lineScan
+	prefix []byte // first octets of the content
+}
+
+func (f *opaqueFrame) finish(w *walk) error {
+	layer := &w.result.Layers[f.index]
+	if f.stream != nil {
+		if _, err := io.Copy(io.Discard, f.stream); err != nil {
+			layer.Fault = err
+			return nil
+		}
+	}
+	if err := f.signed.Finish(); err != nil {
+		layer.Fault = err
+		return nil
+	}
+	layer.Certificates = f.signed.Certificates
+	layer.certsOnly = f.signed.Detached && len(f.signed.SignerInfos) == 0
+	if f.signed.Detached && !layer.certsOnly {
+		layer.Fault = ErrContent // signatures over content that is elsewhere prove nothing about this message
+		return nil
+	}
+	layer.Strippable = layer.content != nil && !layer.certsOnly
+	layer.Repackable = layer.Strippable && f.lines.canonical() && len(f.signed.SignerInfos) > 0
+	if layer.Repackable {
+		layer.signature = f.signed.DetachedObject()
+	}
+	digests := map[crypto.Hash][]byte{}
+	for _, info := range f.signed.SignerInfos {
+		if d := f.signed.Digest(info.Hash); d != nil {
+			digests[info.Hash] = d
+		}
+	}
+	c := signatures{infos: f.signed.SignerInfos, content: f.octets, digests: digests,
+		contentType: f.signed.EContentType, prefix: f.prefix}
+	return c.judge(layer)
+}
+
+// enterDetached starts a multipart/signed (RFC 1847).
+func (w *walk) enterDetached(at stage) (*stage, error) {
+	index := w.add(Layer{Type: Signed, Part: w.prefix + w.child("2"), Detached: true})
+	f := &detachedFrame{index: index, body: at.entity.body,
+		parts: message.NewMultipart(at.stream, at.form.media.Params["boundary"])}
+	part, err := f.parts.NextPart()
+	if err != nil {
+		w.result.Layers[index].Fault = ErrMultipart
+		return nil, nil
+	}
+	f.start, _ = f.parts.Offset()
+	f.hashes = newCanonicalHash(at.form.media.Params["micalg"])
+	f.stream = bufio.NewReaderSize(io.TeeReader(part, f.hashes), readBuffer)
+	f.prefix, _ = f.stream.Peek(1024)
+	f.prefix = bytes.Clone(f.prefix)
+	w.open = append(w.open, f)
+	w.number = w.child("1")
+	return w.inside(index, f.stream, firstPart{of: at.entity.body, boundary: at.form.media.Params["boundary"]})
+}
+
+// firstPart is the first part of a multipart body.
+type firstPart struct {
+	of       message.Content
+	boundary string
+}
+
+func (p firstPart) Open() (io.Reader, error) {
+	r, err := p.of.Open()
+	if err != nil {
+		return nil, err
+	}
+	part, err := message.NewMultipart(r, p.boundary).NextPart()
+	if err != nil {
+		return nil, unexpected(err)
+	}
+	return part, nil
+}
+
+// A detachedFrame is a multipart/signed whose first part is being read.
+type detachedFrame struct {
+	index  int
+	body   message.Content
+	parts  *message.Multipart
+	stream *bufio.Reader
+	start  int64
+	hashes *canonicalHash
+	prefix []byte
+}
+
+func (f *detachedFrame) finish(w *walk) error {
+	layer := &w.result.Layers[f.index]
+	if _, err := io.Copy(io.Discard, f.stream); err != nil {
+		layer.Fault = err
+		return nil
+	}
+	_, end := f.parts.Offset()
+	signed, err := f.signaturePart()
+	if err != nil {
+		layer.Fault = err
+		return nil
+	}
+	if _, err := f.parts.NextPart(); !errors.Is(err, io.EOF) {
+		layer.Fault = ErrMultipart
+		return nil
+	}
+	blank, err := f.parts.EpilogueBlank()
+	if err != nil {
+		layer.Fault = err
+		return nil
+	}
+	// THREATS B11: text around the parts would be shown by some readers and is signed by nobody.
+	layer.WholeBody = blank && preambleSaysNothing(f.parts) && f.parts.Closed()
+	layer.Strippable = layer.content != nil && layer.WholeBody
+	layer.Certificates = signed.Certificates
+	content := slice{of: f.body, offset: f.start, length: end - f.start}
+	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
+		contentType: signed.EContentType, prefix: f.prefix}
+	return c.judge(layer)
+}
+
+// stockPreambles are the lines that well-known senders put before the first part of every message they sign.
+var stockPreambles = []string{
+	"This is an S/MIME signed message",
+	"This is a cryptographically signed message in MIME format.",
+	"This is a multi-part message in MIME format.",
+	"This is a multipart message in MIME format.",
+}
+
+// preambleSaysNothing reports whether the preamble is blank or one of stockPreambles.
+func preambleSaysNothing(parts *message.Multipart) bool {
+	return parts.PreambleBlank() || slices.Contains(stockPreambles, parts.Preamble())
+}
+
+// signaturePart reads the second part, which must be a SignedData without content: one that carries its own is the
+// confusion of THREATS A19.
+func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
+	part, err := f.parts.NextPart()
+	if err != nil {
+		return nil, ErrMultipart
+	}
+	stream := bufio.NewReader(part)
+	header, err := message.ReadHeader(stream, maxEntityHeader)
+	if err != nil {
+		return nil, err
+	}
+	form := classify(header)
+	if !isSignatureType(form.media.Type) || form.encoding == "" {
+		return nil, ErrSignature
+	}
+	object := cms.NewReader(message.Decode(stream, form.encoding))
+	contentType, err := object.ContentType()
+	if err != nil {
+		return nil, err
+	}
+	if !contentType.Equal(cms.OIDSignedData) {
+		return nil, ErrSignature
+	}
+	signed, err := object.SignedData()
+	if err != nil {
+		return nil, err
+	}
+	if !signed.Detached {
+		return nil, ErrSignature
+	}
+	return signed, signed.Finish()
+}
+
+// signatures are the SignerInfos of one layer with what they are to be held against.
+type signatures struct {
+	infos       []*cms.SignerInfo
+	content     message.Content
+	canonical   bool // hash with bare LF read as CRLF (RFC 8551 section 3.1.1)
+	digests     map[crypto.Hash][]byte
+	contentType []int
+	prefix      []byte
+}
+
+func (c *signatures) judge(layer *Layer) error {
+	for _, info := range c.infos {
+		signer, err := c.signer(info, layer.Certificates)
+		if err != nil {
+			return err
+		}
+		layer.Signers = append(layer.Signers, signer)
+		layer.Algorithms = append(layer.Algorithms, signer.Digest+"/"+signer.Algorithm)
+	}
+	readAttributes(layer, c.infos)
+	return nil
+}
+
+func (c *signatures) signer(info *cms.SignerInfo, certificates [][]byte) (Signer, error) {
+	digestName, algorithm := info.Names()
+	signer := Signer{Issuer: info.Issuer, Serial: info.Serial, Digest: digestName, Algorithm: algorithm,
+		SignedAttrs: info.HasSignedAttrs, Certificate: info.Certificate(certificates)}
+	switch {
+	case info.Hash == 0 || !info.Hash.Available():
+		signer.Outcome, signer.Detail = Unsupported, cms.ErrAlgorithm
+		return signer, nil
+	case signer.Certificate == nil:
+		signer.Outcome = NoCertificate
+		return signer, nil
+	case !info.HasSignedAttrs && cms.LooksLikeSignedAttrs(c.prefix):
+		// The DER of another message's signed attributes, shown as content (THREATS A17).
+		signer.Outcome, signer.Detail = Malformed, cms.ErrAttributes
+		return signer, nil
+	}
+	signer.KeyBits = info.KeyBits(signer.Certificate)
+	digest, err := c.digest(info.Hash)
+	if err != nil {
+		return signer, err
+	}
+	signer.Detail = info.Verify(signer.Certificate, digest, c.contentType)
+	signer.Outcome = outcome(signer.Detail)
+	return signer, nil
+}
+
+func outcome(err error) Outcome {
+	switch {
+	case err == nil:
+		return Good
+	case errors.Is(err, cms.ErrDigest):
+		return BadDigest
+	case errors.Is(err, cms.ErrSignature):
+		return BadSignature
+	case errors.Is(err, cms.ErrAlgorithm):
+		return Unsupported
+	}
+	return Malformed
+}
+
+// digest returns the digest of the content. An algorithm that neither micalg nor digestAlgorithms announced costs
+// another pass (THREATS A23: what they announce decides nothing).
+func (c *signatures) digest(algorithm crypto.Hash) ([]byte, error) {
+	if d := c.digests[algorithm]; d != nil {
+		return d, nil
+	}
+	r, err := c.content.Open()
+	if err != nil {
+		return nil, err
+	}
+	h := algorithm.New()
+	var to io.Writer = h
+	if c.canonical {
+		to = &canonicalHash{hashes: map[crypto.Hash]hash.Hash{algorithm: h}}
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, r, make([]byte, readBuffer)); err != nil {
+		return nil, err
+	}
+	c.digests[algorithm] = h.Sum(nil)
+	return c.digests[algorithm], nil
+}
+
+// A canonicalHash hashes what is written to it with every bare LF read as CRLF.
+type canonicalHash struct {
+	hashes map[crypto.Hash]hash.Hash
+	cr     bool // the last octet was CR
+}
+
+// micalgs are the names of RFC 5751 and RFC 8551 section 3.5.3.2.
+var micalgs = map[string]crypto.Hash{
+	"sha1": crypto.SHA1, "sha-1": crypto.SHA1,
+	"sha256": crypto.SHA256, "sha-256": crypto.SHA256,
+	"sha384": crypto.SHA384, "sha-384": crypto.SHA384,
+	"sha512": crypto.SHA512, "sha-512": crypto.SHA512,
+}
+
+// newCanonicalHash prepares the algorithms that micalg announces; none known: SHA-256, the usual one.
+func newCanonicalHash(micalg string) *canonicalHash {
+	c := &canonicalHash{hashes: map[crypto.Hash]hash.Hash{}}
+	for name := range strings.SplitSeq(strings.ToLower(micalg), ",") {
+		if h, ok := micalgs[strings.TrimSpace(name)]; ok {
+			c.hashes[h] = h.New()
+		}
+	}
+	if len(c.hashes) == 0 {
+		c.hashes[crypto.SHA256] = crypto.SHA256.New()
+	}
+	return c
+}
+
+func (c *canonicalHash) Write(p []byte) (int, error) {
+	start := 0
+	for at := 0; ; {
+		i := bytes.IndexByte(p[at:], '\n')
+		if i < 0 {
+			break
+		}
+		lf := at + i
+		bare := lf > 0 && p[lf-1] != '\r' || lf == 0 && !c.cr
+		if bare {
+			c.feed(p[start:lf])
+			c.feed([]byte("\r"))
+			start = lf
+		}
+		at = lf + 1
+	}
+	c.feed(p[start:])
+	if len(p) > 0 {
+		c.cr = p[len(p)-1] == '\r'
+	}
+	return len(p), nil
+}
+
+func (c *canonicalHash) feed(p []byte) {
+	for _, h := range c.hashes {
+		h.Write(p)
+	}
+}
+
+func (c *canonicalHash) sums() map[crypto.Hash][]byte {
+	sums := map[crypto.Hash][]byte{}
+	for algorithm, h := range c.hashes {
+		sums[algorithm] = h.Sum(nil)
+	}
+	return sums
+}
+
+// A lineScan sees whether content survives transport as text: CRLF line ends only, no NUL.
+type lineScan struct {
+	cr, spoiled bool
+}
+
+func (s *lineScan) Write(p []byte) (int, error) {
+	if s.spoiled {
+		return len(p), nil
+	}
+	if bytes.IndexByte(p, 0) >= 0 {
+		s.spoiled = true
+		return len(p), nil
+	}
+	rest := p
+	for len(rest) > 0 && !s.spoiled {
+		if s.cr {
+			s.spoiled = rest[0] != '\n'
+			s.cr = false
+			rest = rest[1:]
+			continue
+		}
+		lf, cr := bytes.IndexByte(rest, '\n'), bytes.IndexByte(rest, '\r')
+		switch {
+		case cr < 0 && lf < 0:
+			rest = nil
+		case cr < 0 || lf >= 0 && lf < cr:
+			s.spoiled = true
+		default:
+			s.cr, rest = true, rest[cr+1:]
+		}
+	}
+	return len(p), nil
+}
+
+func (s *lineScan) canonical() bool { return !s.spoiled && !s.cr }

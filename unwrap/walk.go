@@ -1,0 +1,232 @@
+package unwrap
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+
+	"paperknife/internal/cms"
+	"paperknife/internal/message"
+)
+
+// A walk goes through the layers of one message from the outside in. Signed layers are read through: the reader of an
+// inner layer pulls from the reader of the outer one, which hashes on the way, so that all signatures between two
+// ciphertexts are verified in one pass. An opened ciphertext starts a new pass over a spool of its own.
+type walk struct {
+	ctx     context.Context
+	options Options
+	result  *Result
+
+	prefix, number string  // IMAP section of the current entity: "1/" and "2.1"
+	sealed         bool    // inside a ciphertext of ours
+	open           []frame // signed layers whose content is being read, outermost first
+	fault          error   // what reading a spool said, other than io.EOF: a fault of ours
+}
+
+// A frame is a signed layer whose signatures stand behind the content that is still being read.
+type frame interface {
+	finish(*walk) error
+}
+
+// A stage is the entity the walk stands at: its body is to be read from stream.
+type stage struct {
+	entity *entity
+	form   form
+	stream *bufio.Reader
+}
+
+func (w *walk) run() error {
+	header := w.result.header
+	top := &entity{header: header, body: w.section(w.result.received, header.BodyOffset())}
+	at := stage{entity: top, form: classify(header)}
+	if at.form.kind == notSMIME {
+		return w.probeParts(at)
+	}
+	stream, err := top.body.Open()
+	if err != nil {
+		return err
+	}
+	at.stream = bufio.NewReaderSize(stream, readBuffer)
+	for at.form.kind != notSMIME {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if len(w.result.Layers) == maxLayers {
+			w.result.LimitReached = true
+			break
+		}
+		next, err := w.enter(at)
+		if err != nil {
+			return err
+		}
+		if next == nil {
+			break
+		}
+		at = *next
+	}
+	if err := w.finishOpen(); err != nil {
+		return err
+	}
+	w.cover()
+	return nil
+}
+
+// section is a Content over a Source from an offset on. Read errors are remembered, since the parsers above take any
+// error for a fault of the message.
+func (w *walk) section(src message.Source, offset int64) message.Content {
+	return watched{of: message.Section(src, offset, src.Size()-offset), fault: &w.fault}
+}
+
+type watched struct {
+	of    message.Content
+	fault *error
+}
+
+func (c watched) Open() (io.Reader, error) {
+	r, err := c.of.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &watchedReader{r, c.fault}, nil
+}
+
+type watchedReader struct {
+	r     io.Reader
+	fault *error
+}
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		*r.fault = err
+	}
+	return n, err
+}
+
+// enter takes one layer. It returns the stage inside it, or nil when the walk ends here.
+func (w *walk) enter(at stage) (*stage, error) {
+	var next *stage
+	var err error
+	if at.form.kind == detached {
+		next, err = w.enterDetached(at)
+	} else {
+		next, err = w.enterOpaque(at)
+	}
+	if w.fault != nil {
+		return nil, w.fault
+	}
+	return next, err
+}
+
+// add appends a layer and returns its index.
+func (w *walk) add(l Layer) int {
+	l.Sealed = w.sealed
+	w.result.Layers = append(w.result.Layers, l)
+	return len(w.result.Layers) - 1
+}
+
+// part returns the IMAP section of the current entity; a message that is no multipart has the one part 1.
+func (w *walk) part() string {
+	if w.number == "" {
+		return w.prefix + "1"
+	}
+	return w.prefix + w.number
+}
+
+func (w *walk) child(n string) string {
+	if w.number == "" {
+		return n
+	}
+	return w.number + "." + n
+}
+
+func (w *walk) enterOpaque(at stage) (*stage, error) {
+	content := decoded{of: at.entity.body, encoding: at.form.encoding}
+	object := cms.NewReader(message.Decode(at.stream, at.form.encoding))
+	contentType, err := object.ContentType()
+	layer := Layer{Type: Unreadable, Role: RoleOther, Part: w.part(), Fault: err}
+	switch {
+	case err != nil:
+	case contentType.Equal(cms.OIDSignedData):
+		return w.enterSigned(object, content)
+	case contentType.Equal(cms.OIDEnvelopedData):
+		return w.enterEnvelope(object)
+	case contentType.Equal(cms.OIDAuthEnvelopedData):
+		layer.Type, layer.Fault = AuthEnveloped, ErrContent
+	case contentType.Equal(cms.OIDCompressedData):
+		layer.Type, layer.Fault = Compressed, ErrContent
+	default:
+		layer.Fault = ErrContent
+	}
+	w.add(layer)
+	return nil, nil
+}
+
+// inside reads the entity that the layer at index holds, and prepares the stage for it. The octets are the layer's
+// content.
+func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content) (*stage, error) {
+	inner, err := readEntity(stream, octets)
+	if w.fault != nil {
+		return nil, w.fault
+	}
+	if err != nil || inner == nil {
+		return nil, nil // the layer's own end will say what is wrong with it
+	}
+	layer := &w.result.Layers[index]
+	layer.content = inner
+	return &stage{entity: inner, form: classify(inner.header), stream: stream}, nil
+}
+
+// finishOpen reads the open layers to their ends, innermost first, and verifies their signatures.
+func (w *walk) finishOpen() error {
+	for len(w.open) > 0 {
+		last := len(w.open) - 1
+		err := w.open[last].finish(w)
+		if w.fault != nil {
+			return w.fault
+		}
+		if err != nil {
+			return err
+		}
+		w.open = w.open[:last]
+	}
+	return nil
+}
+
+// cover marks the envelopes whose whole plaintext a good signature covers (DESIGN rule 5): the layer directly inside
+// is signed, and nothing stands beside it.
+func (w *walk) cover() {
+	layers := w.result.Layers
+	for i := range layers {
+		if !layers[i].Opened || i+1 == len(layers) {
+			continue
+		}
+		inner := layers[i+1]
+		layers[i].Covered = inner.Type == Signed && inner.GoodWithAttributes() && inner.WholeBody
+	}
+}
+
+// probeParts looks at the direct children of a top-level multipart for S/MIME entities (DESIGN rule 1, DOM-R20).
+func (w *walk) probeParts(at stage) error {
+	if !at.form.composite() || len(at.form.media.Type) < 10 || at.form.media.Type[:10] != "multipart/" {
+		return nil
+	}
+	stream, err := at.entity.body.Open()
+	if err != nil {
+		return err
+	}
+	parts := message.NewMultipart(stream, at.form.media.Params["boundary"])
+	for range maxPartsProbed {
+		part, err := parts.NextPart()
+		if err != nil {
+			break
+		}
+		header, err := message.ReadHeader(bufio.NewReader(part), maxEntityHeader)
+		if err == nil && classify(header).kind != notSMIME {
+			w.result.PartialContent = true
+			break
+		}
+	}
+	return w.fault
+}

@@ -18,8 +18,8 @@ import (
 type certificate struct {
 	serial, issuer []byte // content of the INTEGER; DER Name
 	keyAlgorithm   AlgorithmIdentifier
-	key            []byte // content of the BIT STRING
-	keyID          []byte // subjectKeyIdentifier; nil when absent
+	key            []byte            // content of the BIT STRING
+	rest           cryptobyte.String // of the TBSCertificate, behind the key
 }
 
 var oidSubjectKeyID = asn1.ObjectIdentifier{2, 5, 29, 14}
@@ -43,12 +43,21 @@ func parseCertificate(der []byte) (*certificate, bool) {
 	if c.keyAlgorithm, ok = readAlgorithm(&spki); !ok || !spki.ReadASN1BitStringAsBytes(&c.key) {
 		return nil, false
 	}
-	c.keyID = keyIdentifier(tbs)
+	c.rest = tbs
 	return &c, true
 }
 
-// keyIdentifier finds the subjectKeyIdentifier in what follows the key of a TBSCertificate.
-func keyIdentifier(tbs cryptobyte.String) []byte {
+// keyID returns the subjectKeyIdentifier, or else the first identifier of RFC 5280 4.2.1.2.
+func (c *certificate) keyID() []byte {
+	if id := subjectKeyID(c.rest); id != nil {
+		return id
+	}
+	sum := sha1.Sum(c.key)
+	return sum[:]
+}
+
+// subjectKeyID finds the extension in what follows the key of a TBSCertificate, nil when it is not there.
+func subjectKeyID(tbs cryptobyte.String) []byte {
 	var wrapped, extensions cryptobyte.String
 	var present bool
 	if !tbs.SkipOptionalASN1(casn1.Tag(1).ContextSpecific()) || !tbs.SkipOptionalASN1(casn1.Tag(2).ContextSpecific()) ||
@@ -56,7 +65,7 @@ func keyIdentifier(tbs cryptobyte.String) []byte {
 		!wrapped.ReadASN1(&extensions, casn1.SEQUENCE) {
 		return nil
 	}
-	for !extensions.Empty() {
+	for range maxExtensions {
 		var extension, value, id cryptobyte.String
 		var oid asn1.ObjectIdentifier
 		if !extensions.ReadASN1(&extension, casn1.SEQUENCE) || !extension.ReadASN1ObjectIdentifier(&oid) {
@@ -74,16 +83,10 @@ func keyIdentifier(tbs cryptobyte.String) []byte {
 	return nil
 }
 
-// isNamed reports whether the certificate is the one named by keyID, or else by issuer and serial. A certificate
-// without a key identifier has the first one of RFC 5280 4.2.1.2.
+// isNamed reports whether the certificate is the one named by keyID, or else by issuer and serial.
 func (c *certificate) isNamed(issuer []byte, serial *big.Int, keyID []byte) bool {
 	if keyID != nil {
-		have := c.keyID
-		if have == nil {
-			sum := sha1.Sum(c.key)
-			have = sum[:]
-		}
-		return bytes.Equal(have, keyID)
+		return bytes.Equal(c.keyID(), keyID)
 	}
 	if serial == nil || len(c.serial) > maxSerial {
 		return false

@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"encoding/asn1"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -11,6 +12,7 @@ import (
 type EnvelopedData struct {
 	Version           int
 	RecipientInfos    []RecipientInfo
+	ContentType       asn1.ObjectIdentifier // of what is encrypted; nobody vouches for it
 	ContentEncryption AlgorithmIdentifier
 	KeySize           int    // octets of a content-encryption key; 0 for an unknown cipher or unfit parameters
 	Cipher            string // "aes256-cbc"; for an unknown cipher its name or OBJECT IDENTIFIER
@@ -111,9 +113,11 @@ func (e *EnvelopedData) encryptedContentInfo() error {
 	if err := e.b.open(tagSequence); err != nil {
 		return err
 	}
-	if _, err := e.b.oid(); err != nil {
+	contentType, err := e.b.oid()
+	if err != nil {
 		return err
 	}
+	e.ContentType = contentType
 	a, _, err := e.b.algorithm()
 	if err != nil {
 		return err

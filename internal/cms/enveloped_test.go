@@ -468,3 +468,38 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+// THREATS A10, A12 together: a fault of the encrypted key, of its length, of the padding, or none: one operation of
+// the private key, then the same over the whole ciphertext.
+func TestA10WholePath(t *testing.T) {
+	private := decrypter(t, "rsa").(*rsa.PrivateKey)
+	plain := pattern(2*decryptSize + 1600)
+	bad := append(bytes.Clone(plain), bytes.Repeat([]byte{17}, 16)...)
+	flipped := encryptKey(t, []byte("0123456789abcdef"))
+	flipped[100] ^= 1
+	want := Stats{Ciphertext: int64(len(bad)), Blocks: int64(len(bad) / 16), Writes: 3, RandomKeys: 1, Paddings: 1}
+	for name, test := range map[string]struct {
+		e   enveloping
+		err error
+	}{
+		"good":              {enveloping{padded: pad(plain)}, nil},
+		"RSA padding":       {enveloping{padded: pad(plain), encrypted: flipped}, ErrDecrypt},
+		"RSA length":        {enveloping{padded: pad(plain), encrypted: []byte{1}}, ErrDecrypt},
+		"key length":        {enveloping{padded: pad(plain), encrypted: encryptKey(t, make([]byte, 32))}, ErrDecrypt},
+		"CBC padding":       {enveloping{padded: bad}, ErrDecrypt},
+		"OAEP padding":      {enveloping{padded: pad(plain), transport: algorithm(oidRSAESOAEP), encrypted: flipped}, ErrDecrypt},
+		"OAEP, key length":  {enveloping{padded: pad(plain), transport: algorithm(oidRSAESOAEP), encrypted: encryptOAEP(t, nil)}, ErrDecrypt},
+		"OAEP, good":        {enveloping{padded: pad(plain), transport: algorithm(oidRSAESOAEP), encrypted: encryptOAEP(t, []byte("0123456789abcdef"))}, nil},
+		"OAEP, CBC padding": {enveloping{padded: bad, transport: algorithm(oidRSAESOAEP), encrypted: encryptOAEP(t, []byte("0123456789abcdef"))}, ErrDecrypt},
+	} {
+		counted := &counting{Decrypter: private}
+		got, e, err := decrypt(bytes.NewReader(test.e.der(t)), cert(t, "rsa"), counted)
+		// A random key leaves good padding behind once in 256 times; then what comes out is not the content.
+		if err != test.err && (err != nil || bytes.HasPrefix(got, plain[:16])) {
+			t.Errorf("%s: %v, want %v", name, err, test.err)
+		}
+		if e.Stats() != want || counted.operations != 1 {
+			t.Errorf("%s: %+v and %d operations of the key, want %+v", name, e.Stats(), counted.operations, want)
+		}
+	}
+}

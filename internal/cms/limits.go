@@ -11,6 +11,7 @@ const (
 	maxCertificates     = 256      // certificates in an object
 	keptCertificates    = 32       // the first ones, kept
 	maxCertificate      = 64 << 10 // octets of a certificate that is kept
+	maxExtensions       = 256      // extensions that are searched for a key identifier
 	maxRevocation       = 1 << 20  // octets of crls that are kept; more are left out
 	maxSignerInfos      = 32       // elements of signerInfos
 	maxSigners          = 8 << 20  // octets of all of them; room for large unsigned attributes (THREATS A22)

@@ -82,7 +82,7 @@ func (ri *RecipientInfo) IsFor(cert []byte) bool {
 
 // ContentKey gets the content-encryption key of size octets out with the recipient's private key. Whatever is wrong
 // with the encrypted key, the answer is a random key and no error, so that the fault shows only where a wrong
-// content shows too: in Decrypt (THREATS A10). An error is ErrAlgorithm, or a fault of key itself, such as a token
+// content shows too: in Decrypt (THREATS A10), or, once in 256 times, only in plaintext that is noise. An error is ErrAlgorithm, or a fault of key itself, such as a token
 // that does not answer. A key that is not an *rsa.PrivateKey must answer a ciphertext that does not decrypt with
 // rsa.ErrDecryption, unless it knows implicit rejection.
 func (ri *RecipientInfo) ContentKey(key crypto.Decrypter, size int) ([]byte, error) {

@@ -20,6 +20,7 @@ type SignedData struct {
 	b        *ber
 	content  octets
 	hashes   []hashing
+	reading  bool
 	readErr  error // sticky; io.EOF at the end of the content
 	finished bool
 	err      error // of Finish
@@ -130,9 +131,9 @@ func (s *SignedData) digestAlgorithms() error {
 }
 
 // AddHash asks for one more digest of the content, for a second reading of an object whose digestAlgorithms leave
-// out the digest of a signer. It has an effect before the first Read only; 0 is no hash.
+// out the digest of a signer. It has no effect after the first Read; 0 is no hash.
 func (s *SignedData) AddHash(h crypto.Hash) {
-	if h == 0 || s.hashing(h) != nil {
+	if h == 0 || s.reading || s.hashing(h) != nil {
 		return
 	}
 	s.hashes = append(s.hashes, hashing{h, h.New()})
@@ -151,6 +152,7 @@ func (s *SignedData) hashing(h crypto.Hash) hash.Hash {
 // (all of the package when it names none). It returns io.EOF at the end of the content, at once when it is detached.
 // It fills p as far as there is content.
 func (s *SignedData) Read(p []byte) (int, error) {
+	s.reading = true
 	if s.readErr != nil {
 		return 0, s.readErr
 	}
@@ -167,6 +169,7 @@ func (s *SignedData) Read(p []byte) (int, error) {
 
 // drain hashes the rest of the content straight out of the buffer.
 func (s *SignedData) drain() error {
+	s.reading = true
 	for s.readErr == nil {
 		p, err := s.content.peek()
 		if err != nil {

@@ -38,6 +38,9 @@ func (si *SignerInfo) Verify(cert []byte, digest []byte, eContentType asn1.Objec
 	if !si.HasSignedAttrs {
 		return si.verifyContent(key, digest, eContentType)
 	}
+	if err := si.signingCertificate(cert); err != nil {
+		return err
+	}
 	return si.verifyAttributes(key, digest, eContentType)
 }
 

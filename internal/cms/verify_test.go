@@ -25,6 +25,7 @@ func good(t testing.TB) (contentType, messageDigest []byte) {
 // RFC 5652 5.3, 5.4, 11; THREATS A17, A18, A22, A23, A24.
 func TestSignatures(t *testing.T) {
 	contentType, messageDigest := good(t)
+	own, another := cert(t, "rsa"), cert(t, "other")
 	other := attribute(OIDAttrContentType, marshalOID(OIDSignedData))
 	otherDigest := attribute(OIDAttrMessageDigest, octetString(sum(crypto.SHA256, []byte("else"))))
 	time1 := attribute(OIDAttrSigningTime, []byte("\x17\x0d260101000000Z"))
@@ -80,6 +81,13 @@ func TestSignatures(t *testing.T) {
 		"RFC 6211 other digest":     {signing{attrs: [][]byte{contentType, messageDigest, protection(algorithm(digestOID(crypto.SHA1)), algorithm(oidRSAEncryption))}}, ErrAttributes},
 		"RFC 6211 other signature":  {signing{attrs: [][]byte{contentType, messageDigest, protection(sha256, algorithm(OIDData))}}, ErrAttributes},
 		"RFC 6211 junk":             {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrAlgorithmProtection, null)}}, ErrAttributes},
+		"RFC 2634 this certificate": {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificate, seq(seq(seq(octetString(sum(crypto.SHA1, own))))))}}, nil},
+		"RFC 2634 another":          {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificate, seq(seq(seq(octetString(sum(crypto.SHA1, another))))))}}, ErrAttributes},
+		"RFC 5035 this certificate": {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificateV2, seq(seq(seq(octetString(sum(crypto.SHA256, own))))))}}, nil},
+		"RFC 5035 by SHA-512":       {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificateV2, seq(seq(seq(algorithm(digestOID(crypto.SHA512)), octetString(sum(crypto.SHA512, own))))))}}, nil},
+		"RFC 5035 another":          {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificateV2, seq(seq(seq(octetString(sum(crypto.SHA256, another))))))}}, ErrAttributes},
+		"RFC 5035 unknown hash":     {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificateV2, seq(seq(seq(algorithm(OIDData), octetString(nil)))))}}, nil},
+		"RFC 5035 empty":            {signing{attrs: [][]byte{contentType, messageDigest, attribute(OIDAttrSigningCertificateV2, seq(seq()))}}, ErrAttributes},
 		"content in indefinite BER": {signing{eContent: endless(0x24, octetString(content[:5]), octetString(content[5:]))}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -376,6 +384,7 @@ func TestReaderOrder(t *testing.T) {
 	if got := s.Digest(crypto.SHA512); !bytes.Equal(got, sum(crypto.SHA512, want)) {
 		t.Errorf("SHA-512 %x", got)
 	}
+	s.AddHash(crypto.SHA384) // too late
 	if s.Digest(crypto.SHA384) != nil || s.Digest(0) != nil {
 		t.Error("a digest that was not asked for")
 	}
@@ -430,4 +439,51 @@ func TestCertificateByKeyID(t *testing.T) {
 	if si := (&SignerInfo{SubjectKeyID: []byte{}}); si.Certificate([][]byte{der, cert(t, "rsa")}) != nil {
 		t.Error("found by an empty identifier")
 	}
+}
+
+// THREATS A33: as many signers as are read, each with the most costly key that is used.
+func TestA33ManySigners(t *testing.T) {
+	der := keyed(rsaSPKI(bits(8192), []byte{0x7f, 0xff, 0xff, 0xff}))
+	contentType, messageDigest := good(t)
+	v, err := verify(bytes.NewReader(signing{content: content, attrs: [][]byte{messageDigest, contentType}}.der(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	si := *v.signed.SignerInfos[0]
+	si.Signature = append([]byte{1}, make([]byte, 1023)...)
+	cheap(t, func() {
+		for range maxSignerInfos {
+			if err := si.Verify(der, v.signed.Digest(crypto.SHA256), OIDData); err != ErrSignature {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Certificates made to be slow to search do not cost more the more signers ask for them.
+func TestManyCertificates(t *testing.T) {
+	extension := seq(marshalOID(asn1.ObjectIdentifier{2, 5}), octetString(nil))
+	c := keyed(seq(algorithm(OIDData), []byte{3, 1, 0}))
+	var tbs []byte
+	b := memory(c)
+	for range 2 {
+		if _, err := b.next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tbs = c[b.r : len(c)-len(algorithm(OIDData))-3]
+	c = seq(seq(tbs, tagged(3, seq(bytes.Repeat(extension, 6000)))), algorithm(OIDData), []byte{3, 1, 0})
+	certs := make([][]byte, keptCertificates)
+	for i := range certs {
+		certs[i] = c
+	}
+	cheap(t, func() {
+		for range maxSignerInfos {
+			for _, si := range []*SignerInfo{{SubjectKeyID: []byte{1}}, {Issuer: []byte{1}, Serial: big.NewInt(7)}} {
+				if si.Certificate(certs) != nil {
+					t.Fatal("found")
+				}
+			}
+		}
+	})
 }

@@ -61,7 +61,7 @@ func rsaKey(n int) *rsa.PrivateKey {
 }
 
 // newOwner makes a certificate with the given serial number.
-func newOwner(t *testing.T, key crypto.Signer, serial int64, change ...func(*x509.Certificate)) *owner {
+func newOwner(t testing.TB, key crypto.Signer, serial int64, change ...func(*x509.Certificate)) *owner {
 	t.Helper()
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
@@ -99,7 +99,7 @@ func pemBlock(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-func write(t *testing.T, dir, name string, data []byte) string {
+func write(t testing.TB, dir, name string, data []byte) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -108,7 +108,7 @@ func write(t *testing.T, dir, name string, data []byte) string {
 	return path
 }
 
-func load(t *testing.T, owners ...*owner) *Ring {
+func load(t testing.TB, owners ...*owner) *Ring {
 	t.Helper()
 	var pairs []Pair
 	for _, o := range owners {

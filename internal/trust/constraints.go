@@ -89,19 +89,27 @@ func takeDirectoryConstraints(ca *x509.Certificate) {
 	}
 }
 
-// checkConstraints holds the names below every CA of a path against its constraints.
-func checkConstraints(chain []*x509.Certificate) *fault {
+// readPathConstraints reads the constraints of every CA of a path; element i is those of chain[i].
+func readPathConstraints(chain []*x509.Certificate) ([]constraints, *fault) {
+	all := make([]constraints, len(chain))
 	for i, ca := range chain {
 		if i == 0 {
-			continue
+			continue // a signer has nothing to constrain
 		}
-		c, ok := readConstraints(ca)
-		if !ok {
-			return faultf(ReasonNameConstraints, fmt.Sprintf("constraints of %q are of an unknown kind", nameText(ca.RawSubject)))
+		var ok bool
+		if all[i], ok = readConstraints(ca); !ok {
+			return nil, faultf(ReasonNameConstraints, fmt.Sprintf("constraints of %q are of an unknown kind", nameText(ca.RawSubject)))
 		}
-		for _, address := range readNames(chain[0]).emails {
+	}
+	return all, nil
+}
+
+// checkConstraints holds the names below every CA of a path against its constraints.
+func checkConstraints(chain []*x509.Certificate, all []constraints, addresses []string) *fault {
+	for i, c := range all {
+		for _, address := range addresses {
 			if !c.permitted.allowEmail(address) {
-				return faultf(ReasonNameConstraints, fmt.Sprintf("address %q is not permitted by %q", address, nameText(ca.RawSubject)))
+				return faultf(ReasonNameConstraints, fmt.Sprintf("address %q is not permitted by %q", address, nameText(chain[i].RawSubject)))
 			}
 		}
 		for j, below := range chain[:i] {
@@ -110,7 +118,7 @@ func checkConstraints(chain []*x509.Certificate) *fault {
 				continue
 			}
 			if !c.allowSubject(below) {
-				return faultf(ReasonNameConstraints, fmt.Sprintf("subject %q is not permitted by %q", nameText(below.RawSubject), nameText(ca.RawSubject)))
+				return faultf(ReasonNameConstraints, fmt.Sprintf("subject %q is not permitted by %q", nameText(below.RawSubject), nameText(chain[i].RawSubject)))
 			}
 		}
 	}
@@ -161,17 +169,8 @@ func (c constraints) allowSubject(cert *x509.Certificate) bool {
 // to names of the same kind only, so that a CA held to the hosts of one domain could still issue for every URI. An
 // agent name stands for a domain in whatever form it is written: it is held to the dNSName constraints, or else to
 // those on URIs, or else to those on addresses.
-func mayNameHost(chain []*x509.Certificate, host string) bool {
-	for i, ca := range chain {
-		if i == 0 {
-			continue
-		}
-		c, ok := readConstraints(ca)
-		if !ok || !c.allowHost(host) {
-			return false
-		}
-	}
-	return true
+func mayNameHost(all []constraints, host string) bool {
+	return !slices.ContainsFunc(all, func(c constraints) bool { return !c.allowHost(host) })
 }
 
 func (c constraints) allowHost(host string) bool {

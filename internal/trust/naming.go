@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"crypto/x509"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -34,7 +33,7 @@ func Profiles() []string {
 
 // agents returns the usable agent names of a certificate, each domain once. With a path, a name must also be one
 // that the CAs of the path may give.
-func (s *Store) agents(names certificateNames, chain []*x509.Certificate) []Agent {
+func (s *Store) agents(names certificateNames, path []constraints) []Agent {
 	var agents []Agent
 	seen := make(map[string]bool)
 	for _, p := range s.naming {
@@ -43,7 +42,7 @@ func (s *Store) agents(names certificateNames, chain []*x509.Certificate) []Agen
 		}
 		for _, name := range p.agents(names) {
 			domain, ok := agentDomain(name)
-			if !ok || seen[domain] || !mayNameHost(chain, domain) {
+			if !ok || seen[domain] || !mayNameHost(path, domain) {
 				continue
 			}
 			seen[domain] = true

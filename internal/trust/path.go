@@ -53,12 +53,11 @@ func strongKey(cert *x509.Certificate) bool {
 	return cert.PublicKeyAlgorithm == x509.Ed25519
 }
 
-// paths returns every path from leaf to an anchor that crypto/x509 finds good at the given time. It tries at most
-// 100 signatures, whatever the certificates are.
+// paths returns every path from leaf to an anchor that crypto/x509 finds good at the given time.
 func (a anchors) paths(leaf *x509.Certificate, intermediates [][]byte, at time.Time) ([][]*x509.Certificate, *fault) {
 	usable := readIntermediates(leaf, intermediates)
 	pool := x509.NewCertPool()
-	for _, cert := range usable {
+	for _, cert := range a.certified(usable) {
 		pool.AddCert(cert)
 	}
 	chains, err := leaf.Verify(x509.VerifyOptions{
@@ -77,7 +76,7 @@ func (a anchors) paths(leaf *x509.Certificate, intermediates [][]byte, at time.T
 func readIntermediates(leaf *x509.Certificate, ders [][]byte) []*x509.Certificate {
 	var usable []*x509.Certificate
 	names := 0
-	for _, der := range ders[:min(len(ders), maxIntermediates)] {
+	for _, der := range ders {
 		if bytes.Equal(der, leaf.Raw) {
 			continue
 		}
@@ -92,6 +91,37 @@ func readIntermediates(leaf *x509.Certificate, ders [][]byte) []*x509.Certificat
 		}
 	}
 	return usable
+}
+
+// maxSignatures bounds what the intermediates of one judgement may cost; crypto/x509 has the same bound on a path.
+const maxSignatures = 100
+
+// certified returns those intermediates that an anchor has signed, by way of others or not. A path is built upwards
+// from the signer, and so with keys that a stranger made as dear as he could (THREATS A33, A34); this looks
+// downwards first, so that a stranger's keys never come to be used.
+func (a anchors) certified(usable []*x509.Certificate) []*x509.Certificate {
+	var found []*x509.Certificate
+	taken := make([]bool, len(usable))
+	signatures := 0
+	below := func(issuer *x509.Certificate) {
+		for i, cert := range usable {
+			if taken[i] || signatures >= maxSignatures || !bytes.Equal(cert.RawIssuer, issuer.RawSubject) {
+				continue
+			}
+			signatures++
+			if cert.CheckSignatureFrom(issuer) == nil {
+				taken[i] = true
+				found = append(found, cert)
+			}
+		}
+	}
+	for _, anchor := range a.certs {
+		below(anchor)
+	}
+	for i := 0; i < len(found); i++ { // found grows on the way
+		below(found[i])
+	}
+	return found
 }
 
 // pathReason puts an error of crypto/x509 into one of our words.
@@ -125,14 +155,18 @@ func weakSignature(cert *x509.Certificate) bool {
 	return false
 }
 
-// checkPath adds to a path that crypto/x509 found good what it lets through.
-func checkPath(chain []*x509.Certificate) *fault {
+// checkPath adds to a path that crypto/x509 found good what it lets through, and returns the constraints on names.
+func checkPath(chain []*x509.Certificate, names certificateNames) ([]constraints, *fault) {
 	for _, cert := range chain {
 		if !strongKey(cert) {
-			return faultf(ReasonWeakKey, fmt.Sprintf("key of %q is too short", nameText(cert.RawSubject)))
+			return nil, faultf(ReasonWeakKey, fmt.Sprintf("key of %q is too short", nameText(cert.RawSubject)))
 		}
 	}
-	return checkConstraints(chain)
+	all, f := readPathConstraints(chain)
+	if f != nil {
+		return nil, f
+	}
+	return all, checkConstraints(chain, all, names.emails)
 }
 
 // walk calls f for every element of a DER SEQUENCE or SET content, and reports whether all could be read and f

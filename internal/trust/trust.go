@@ -41,13 +41,14 @@ type Settings struct {
 	RequireEKU    bool                   // a signer without extended key usage is refused too
 }
 
-// A Store judges certificates. It never changes after New and may be used by many goroutines.
+// A Store judges certificates. What it trusts never changes after New, and it may be used by many goroutines.
 type Store struct {
 	domain, person anchors
 	naming         []profile
 	lists          *revocation
 	requireEKU     bool
 	warnings       []string
+	memory         memory
 }
 
 // New returns a Store. An unknown naming profile is an error; a known one that does nothing yet is named by Pending.
@@ -97,6 +98,13 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 			j = Judgement{Reason: ReasonUnreadable, Err: fmt.Errorf("certificate check panicked: %v", r)}
 		}
 	}()
+	if len(intermediates) > maxIntermediates {
+		intermediates = intermediates[:maxIntermediates]
+	}
+	key := keyOf(cert, intermediates, kind)
+	if j, ok := s.recall(key, at); ok {
+		return j
+	}
 	leaf, f := readCertificate(cert)
 	if f != nil {
 		return Judgement{Reason: f.reason, Err: f.err}
@@ -108,23 +116,31 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 	}
 	names := readNames(leaf)
 	j.Emails = names.emails
-	chain, f := s.judgePath(&j, leaf, intermediates, kind, at)
+	path, f := s.judgePath(leaf, names, intermediates, kind, at)
 	if kind == Domain {
-		j.Agents = s.agents(names, chain)
+		j.Agents = s.agents(names, path.constraints)
 		j.AgentUnusable = len(j.Agents) == 0
 	}
 	if f != nil {
-		j.Reason, j.Err = f.reason, f.err
+		j.Reason, j.Err, j.Revoked = f.reason, f.err, f.reason == ReasonRevoked
 		return j
 	}
-	j.Trusted = true
+	j.Trusted, j.StaleCRL = true, path.staleCRL
+	s.remember(key, j, path.chain)
 	return j
 }
 
-// judgePath returns the path that makes leaf trusted, or the first reason why there is none.
-func (s *Store) judgePath(j *Judgement, leaf *x509.Certificate, intermediates [][]byte, kind Kind, at time.Time) ([]*x509.Certificate, *fault) {
+// A path leads from a signer to an anchor.
+type path struct {
+	chain       []*x509.Certificate
+	constraints []constraints
+	staleCRL    bool
+}
+
+// judgePath returns the path that makes leaf trusted, or why there is none: revocation before any other reason.
+func (s *Store) judgePath(leaf *x509.Certificate, names certificateNames, intermediates [][]byte, kind Kind, at time.Time) (path, *fault) {
 	if f := checkSigner(leaf, s.requireEKU, at); f != nil {
-		return nil, f
+		return path{}, f
 	}
 	from := s.person
 	if kind == Domain {
@@ -132,16 +148,15 @@ func (s *Store) judgePath(j *Judgement, leaf *x509.Certificate, intermediates []
 	}
 	chains, f := from.paths(leaf, intermediates, at)
 	if f != nil {
-		return nil, f
+		return path{}, f
 	}
 	var first *fault
 	for _, chain := range chains {
-		f := checkPath(chain)
+		constraints, f := checkPath(chain, names)
 		if f == nil {
 			status := s.lists.check(chain, at)
 			if !status.revoked {
-				j.StaleCRL = status.stale
-				return chain, nil
+				return path{chain, constraints, status.stale}, nil
 			}
 			f = &fault{ReasonRevoked, status.err}
 		}
@@ -149,6 +164,5 @@ func (s *Store) judgePath(j *Judgement, leaf *x509.Certificate, intermediates []
 			first = f
 		}
 	}
-	j.Revoked = first.reason == ReasonRevoked
-	return nil, first
+	return path{}, first
 }

@@ -75,7 +75,8 @@ func (f *opaqueFrame) finish(w *walk) error {
 	}
 	c := signatures{infos: f.signed.SignerInfos, content: f.octets, digests: digests,
 		contentType: f.signed.EContentType, prefix: f.prefix}
-	return c.judge(layer)
+	c.judge(layer)
+	return nil
 }
 
 // enterDetached starts a multipart/signed (RFC 1847).
@@ -155,7 +156,8 @@ func (f *detachedFrame) finish(w *walk) error {
 	content := slice{of: f.body, offset: f.start, length: end - f.start}
 	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
 		contentType: signed.EContentType, prefix: f.prefix}
-	return c.judge(layer)
+	c.judge(layer)
+	return nil
 }
 
 // stockPreambles are the lines that well-known senders put before the first part of every message they sign.
@@ -215,43 +217,44 @@ type signatures struct {
 	prefix      []byte
 }
 
-func (c *signatures) judge(layer *Layer) error {
+func (c *signatures) judge(layer *Layer) {
 	for _, info := range c.infos {
-		signer, err := c.signer(info, layer.Certificates)
-		if err != nil {
-			return err
-		}
+		signer := c.signer(info, layer.Certificates)
 		layer.Signers = append(layer.Signers, signer)
 		layer.Algorithms = append(layer.Algorithms, signer.Digest+"/"+signer.Algorithm)
 	}
 	readAttributes(layer, c.infos)
-	return nil
 }
 
-func (c *signatures) signer(info *cms.SignerInfo, certificates [][]byte) (Signer, error) {
-	digestName, algorithm := info.Names()
-	signer := Signer{Issuer: info.Issuer, Serial: info.Serial, Digest: digestName, Algorithm: algorithm,
-		SignedAttrs: info.HasSignedAttrs, Certificate: info.Certificate(certificates)}
+func (c *signatures) signer(info *cms.SignerInfo, certificates [][]byte) Signer {
+	signer := Signer{Issuer: info.Issuer, Serial: info.Serial, SignedAttrs: info.HasSignedAttrs,
+		Certificate: info.Certificate(certificates)}
+	c.verify(info, &signer)
+	signer.Digest, signer.Algorithm = info.Names() // the curve is known once the key was used
+	return signer
+}
+
+func (c *signatures) verify(info *cms.SignerInfo, signer *Signer) {
 	switch {
 	case info.Hash == 0 || !info.Hash.Available():
 		signer.Outcome, signer.Detail = Unsupported, cms.ErrAlgorithm
-		return signer, nil
+		return
 	case signer.Certificate == nil:
 		signer.Outcome = NoCertificate
-		return signer, nil
+		return
 	case !info.HasSignedAttrs && cms.LooksLikeSignedAttrs(c.prefix):
 		// The DER of another message's signed attributes, shown as content (THREATS A17).
 		signer.Outcome, signer.Detail = Malformed, cms.ErrAttributes
-		return signer, nil
+		return
 	}
 	signer.KeyBits = info.KeyBits(signer.Certificate)
 	digest, err := c.digest(info.Hash)
-	if err != nil {
-		return signer, err
+	if err != nil { // a fault of ours is remembered by the reader
+		signer.Outcome, signer.Detail = Malformed, err
+		return
 	}
 	signer.Detail = info.Verify(signer.Certificate, digest, c.contentType)
 	signer.Outcome = outcome(signer.Detail)
-	return signer, nil
 }
 
 func outcome(err error) Outcome {

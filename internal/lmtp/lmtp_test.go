@@ -288,7 +288,7 @@ func TestC05ReplyPerRecipient(t *testing.T) {
 	}{
 		{[]string{"erin", "erin"}, []string{ok, ok}},
 		{[]string{"erin", "quota", "erin"}, []string{ok, "452 4.2.2 <quota@example.net> over quota\r\n", ok}},
-		{[]string{"quota", "loop", "quota"}, []string{"452 4.2.2", "550 5.4.6", "452 4.2.2"}},
+		{[]string{"quota", "loop", "quota"}, []string{"452 4.2.2", "554 5.4.6", "452 4.2.2"}},
 		{[]string{"erin", "short", "erin"}, []string{ok, "451 4.3.0 <short@example.net>" + later, "451 4.3.0 <erin@example.net>" + later}},
 		{[]string{"surplus", "erin"}, []string{"250 2.0.0 <surplus@", ok}},
 		{[]string{"erin", "data-panic"}, []string{"451 4.3.0 <erin@", "451 4.3.0 <data-panic@"}},

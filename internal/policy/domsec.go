@@ -8,6 +8,7 @@ import (
 // A domsecResult is the verdict of DOMSEC (SEEDS part D) with what else follows from it.
 type domsecResult struct {
 	written bool // the message has an S/MIME layer
+	signed  bool // a domain layer decided
 	verdict Verdict
 	naming  bool   // a naming violation, which must be flagged to the user (D4, D6)
 	signer  string // the domain that signed; "" when its certificate names none
@@ -31,6 +32,7 @@ func domsecVerdict(facts Facts, settings Settings) domsecResult {
 			best = r
 		}
 	}
+	best.signed = best.written
 	if !best.written {
 		best = noDomainLayer(facts)
 	}
@@ -102,7 +104,9 @@ func domainSigner(facts Facts, settings Settings, i, j int) domsecResult {
 	case weakness(signer) != "":
 		return verdict(resultPolicy, weakness(signer))
 	case !judgement.Trusted:
-		return verdict(resultPolicy, untrusted(judgement))
+		r := verdict(resultPolicy, ReasonUntrusted)
+		r.verdict = refused(r.verdict, judgement)
+		return r
 	}
 	r := naming(facts.Originator, judgement)
 	if r.verdict.Result == resultPass && settings.RequireInnerLayer && !encapsulates(facts.Layers, i) {
@@ -159,20 +163,41 @@ func noDomainLayer(facts Facts) domsecResult {
 	return verdict(resultNone, "")
 }
 
-// describe adds the properties that SEEDS D(d) lists. signed-at, if any, stays last.
+// describe adds the properties and comments that SEEDS D(d) lists. Those of the signer stay last.
 func describe(r *domsecResult, facts Facts) {
-	signed := r.verdict.Properties
+	signer := r.verdict.Properties
 	r.verdict.Properties = nil
-	if len(facts.Originator.Domains) == 1 && facts.Originator.Fault == "" {
-		r.verdict = property(r.verdict, "header", "from", facts.Originator.Domains[0])
-	}
-	r.verdict = property(r.verdict, "body", "domsec-signer", r.signer)
-	if r.verdict.Result == resultPass {
-		r.verdict = property(r.verdict, "policy", "domsec-origin", origin(facts))
+	encryption := encrypted(facts.Layers)
+	if r.signed {
+		if len(facts.Originator.Domains) == 1 && facts.Originator.Fault == "" {
+			r.verdict = property(r.verdict, "header", "from", facts.Originator.Domains[0])
+		}
+		r.verdict = property(r.verdict, "body", "domsec-signer", r.signer)
 		r.verdict.Remark = remarkHeader
 	}
-	r.verdict = property(r.verdict, "policy", "domsec-encrypted", encrypted(facts.Layers))
-	r.verdict.Properties = append(r.verdict.Properties, signed...)
+	switch {
+	case r.verdict.Result == resultPass:
+		r.verdict = property(r.verdict, "policy", "domsec-origin", origin(facts))
+		if r.verdict.Comment == "" && forOthers(facts.Layers) {
+			r.verdict.Comment = "inner content encrypted for the recipient" // example 7
+		}
+	case r.verdict.Result == resultNone && encryption == "recipient":
+		r.verdict.Comment = "encrypted for the recipient" // section 4 case (a)
+	}
+	if r.verdict.Result != resultNone || encryption != "no" {
+		r.verdict = property(r.verdict, "policy", "domsec-encrypted", encryption)
+	}
+	r.verdict.Properties = append(r.verdict.Properties, signer...)
+}
+
+// forOthers reports an envelope that none of our keys opens.
+func forOthers(layers []unwrap.Layer) bool {
+	for _, layer := range layers {
+		if (layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped) && !layer.ForUs {
+			return true
+		}
+	}
+	return false
 }
 
 // origin says how much the domain signature vouches for: a user whose own signature it encapsulates, or the domain
@@ -193,14 +218,13 @@ func origin(facts Facts) string {
 }
 
 func encrypted(layers []unwrap.Layer) string {
-	found := "no"
 	for _, layer := range layers {
-		switch {
-		case layer.ForUs:
+		if layer.ForUs {
 			return "dca"
-		case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped:
-			found = "recipient"
 		}
 	}
-	return found
+	if forOthers(layers) {
+		return "recipient"
+	}
+	return "no"
 }

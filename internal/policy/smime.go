@@ -38,6 +38,9 @@ func smimeVerdict(facts Facts, i, j int) Verdict {
 	v.Result, v.Reason = result, string(reason)
 	v = property(v, "body", "smime-part", layer.Part)
 	v = certificateProperties(v, layer.Signers[j], judgement, facts.Originator)
+	if reason == ReasonUntrusted {
+		v = refused(v, judgement)
+	}
 	return signedAt(v, layer.Signers[j].SigningTime)
 }
 
@@ -57,7 +60,7 @@ func signerResult(facts Facts, i, j int) (string, Reason) {
 	case weakness(signer) != "":
 		return resultPolicy, weakness(signer)
 	case !judgement.Trusted:
-		return resultPolicy, untrusted(judgement)
+		return resultPolicy, ReasonUntrusted
 	case facts.Originator.Fault != "":
 		return resultPolicy, facts.Originator.Fault
 	}
@@ -94,11 +97,12 @@ func weakness(signer unwrap.Signer) Reason {
 	return ""
 }
 
-func untrusted(judgement trust.Judgement) Reason {
-	if judgement.Reason != "" {
-		return Reason(judgement.Reason)
+// refused says which rule of trust the certificate broke, where there is more to say than that it is not trusted.
+func refused(v Verdict, judgement trust.Judgement) Verdict {
+	if judgement.Reason == string(ReasonUntrusted) {
+		return v
 	}
-	return ReasonUntrusted
+	return property(v, "policy", "refused", judgement.Reason)
 }
 
 // bound holds the certificate's names against From: the address itself, or for a domain signer a name that covers the

@@ -34,8 +34,8 @@ func comesOff(layer unwrap.Layer, class Class) bool {
 	case unwrap.RoleEmpty:
 		return true
 	case unwrap.RoleDomain, unwrap.RoleMLA:
-		// A failed signature stays in `opened`.
-		return class != ClassCapable || layer.Good()
+		// A failed signature stays in `opened` (DOM-R14).
+		return class != ClassCapable || layer.Good() && layer.SignatureTypeFault == ""
 	case unwrap.RoleOriginator:
 		// Opaque text that cannot be repackaged comes off: unknown readers must be able to read it.
 		return class == ClassIncapable ||

@@ -150,19 +150,43 @@ func TestGoSMTP13IdleConnectionsEndAtAStop(t *testing.T) { TestC35Shutdown(t) }
 
 func TestGoSMTP14StopByForce(t *testing.T) { TestShutdownByForce(t) }
 
+// A deadlineConn remembers its deadline.
+type deadlineConn struct {
+	*pipeConn
+	deadline time.Time
+}
+
+func (c *deadlineConn) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
+
 func TestGoSMTP15SteadySlowSenderIsNotCutOff(t *testing.T) {
 	settings := testSettings(t)
-	settings.IdleTimeout = 100 * time.Millisecond
-	h := start(t, settings)
-	c := h.hello(t)
-	c.send("MAIL FROM:<>\r\nRCPT TO:<erin@example.net>\r\nDATA\r\n")
-	c.want("250", "250", "354")
-	for range 10 {
-		c.send("x")
-		time.Sleep(30 * time.Millisecond)
+	settings.IdleTimeout, settings.DataTimeout = time.Minute, 10*time.Minute
+	s := NewServer(settings, &recorder{}, discardLog())
+	network := &deadlineConn{pipeConn: &pipeConn{}}
+	c := newConn(s, network)
+	c.open()
+	tests := []struct {
+		name  string
+		begun time.Duration // how long ago
+		size  int64
+		want  time.Duration // from now
+	}{
+		{"at the beginning", 0, 0, time.Minute},
+		{"in the middle", 5 * time.Minute, 100, time.Minute},
+		{"near the end of the whole", 570 * time.Second, 100, 30 * time.Second},
+		{"past it", 11 * time.Minute, 100, -time.Minute},
+		{"slow but steady", 25 * time.Minute, 2 * dataGrant, time.Minute},
 	}
-	c.send("\r\n.\r\n")
-	c.want("250")
+	for _, tt := range tests {
+		c.armed, c.size = time.Time{}, tt.size
+		c.limit = time.Now().Add(10*time.Minute - tt.begun)
+		if err := c.arm(); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Until(network.deadline); got < tt.want-20*time.Second || got > tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
 }
 
 func TestGoSMTP16ErrorsAreNever554(t *testing.T) {

@@ -16,7 +16,8 @@ type Trace struct {
 	ClientAddress string // its IP address
 	Protocol      string // "LMTP"; RFC 5321 section 4.4, with-protocol
 	ID            string // of this message with us
-	SenderUnknown bool   // there was no envelope: no Return-Path is written
+	SenderUnknown bool   // there was no envelope, or the MTA has said it on top: no Return-Path is written
+	RecipientTold bool   // the MTA has put Delivered-To on top: no other is written
 }
 
 type traceKey struct{}
@@ -39,7 +40,7 @@ func traceFields(t Trace, sender, recipient, by string, now time.Time) []string 
 		fields = append(fields, "Return-Path: <"+path+">\r\n")
 	}
 	to, ok := fieldAddress(recipient)
-	if ok = ok && to != ""; ok {
+	if ok = ok && to != ""; ok && !t.RecipientTold {
 		fields = append(fields, "Delivered-To: "+to+"\r\n")
 	}
 	var b strings.Builder

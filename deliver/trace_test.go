@@ -18,8 +18,9 @@ func TestTraceFields(t *testing.T) {
 		deliveredTo string
 		received    string
 	}{
-		{"all", Trace{"helo.example", "name.example", "2001:db8::1", "LMTP", "Q1", false}, "a@b.example", "c@d.example", "Return-Path: <a@b.example>\r\n",
+		{"all", Trace{"helo.example", "name.example", "2001:db8::1", "LMTP", "Q1", false, false}, "a@b.example", "c@d.example", "Return-Path: <a@b.example>\r\n",
 			"Delivered-To: c@d.example\r\n", "from helo.example (name.example [2001:db8::1])\r\n\tby mx with LMTP id Q1\r\n\tfor <c@d.example>;\r\n"},
+		{"said on top already", Trace{RecipientTold: true, SenderUnknown: true}, "a@b.example", "c@d.example", "", "", "by mx\r\n\tfor <c@d.example>;\r\n"},
 		{"nothing known", Trace{}, "", "c@d.example", "Return-Path: <>\r\n", "Delivered-To: c@d.example\r\n", "by mx\r\n\tfor <c@d.example>;\r\n"},
 		{"no envelope", Trace{SenderUnknown: true}, "", "", "", "", "by mx;\r\n"},
 		{"no name", Trace{HELO: "h", ClientAddress: "192.0.2.1"}, "", "", "Return-Path: <>\r\n", "", "from h ([192.0.2.1])\r\n\tby mx;\r\n"},

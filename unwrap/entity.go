@@ -114,6 +114,9 @@ func isEntity(header *message.Header) bool {
 		}
 		seen[name] = true
 	}
+	if fields := contentFields(header); fields != "" && message.CheckText(fields) != nil {
+		return false
+	}
 	return len(seen) > 0 || header.Len() == 0
 }
 

@@ -17,6 +17,7 @@ import (
 	"paperknife/internal/filter"
 	"paperknife/internal/keys"
 	"paperknife/internal/lmtp"
+	"paperknife/internal/message"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
 	"paperknife/internal/status"
@@ -102,7 +103,12 @@ func (a *Agent) Filter(ctx context.Context, env filter.Envelope, received *spool
 	if out != nil {
 		target = deliver.NewStdout(out)
 	}
-	ctx = deliver.WithTrace(ctx, deliver.Trace{SenderUnknown: !env.SenderKnown})
+	trace, err := told(received)
+	if err != nil {
+		return status.From(err)
+	}
+	trace.SenderUnknown = trace.SenderUnknown || !env.SenderKnown
+	ctx = deliver.WithTrace(ctx, trace)
 	t := target.Begin(ctx, env.Sender)
 	defer t.Close()
 	address := deliver.Recipient{Address: env.Recipient}
@@ -114,4 +120,25 @@ func (a *Agent) Filter(ctx context.Context, env filter.Envelope, received *spool
 	e := envelope{sender: env.Sender, recipients: []recipient{{Recipient: address, known: env.RecipientKnown}}, target: t,
 		final: out == nil, attributes: []any{"from", env.Sender}}
 	return a.process(ctx, received, e)[0]
+}
+
+// told says what the MTA that started the pipe has put on top of the message already: above the topmost Received field
+// stands only what was added in this hop.
+func told(received *spool.Spool) (deliver.Trace, error) {
+	var trace deliver.Trace
+	header, err := message.ParseHeader(received)
+	if err != nil {
+		return trace, err
+	}
+	for i := range header.Len() {
+		switch header.Name(i) {
+		case "return-path":
+			trace.SenderUnknown = true
+		case "delivered-to":
+			trace.RecipientTold = true
+		case "received":
+			return trace, nil
+		}
+	}
+	return deliver.Trace{}, nil // no MTA has touched it
 }

@@ -118,7 +118,7 @@ func (ri *RecipientInfo) transport(size int) (crypto.DecrypterOpts, error) {
 	a := ri.KeyEncryption
 	switch {
 	case a.Algorithm.Equal(oidRSAEncryption) && a.plain():
-		//lint:ignore SA1019 half of the mail there is uses it; the session key makes its rejection implicit
+		//lint:ignore SA1019 mail is sent with it; SessionKeyLen makes the rejection implicit
 		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}, nil
 	case a.Algorithm.Equal(oidRSAESOAEP):
 		opts, ok := oaepOptions(a.Parameters)

@@ -275,6 +275,9 @@ func TestNoOutputIsDue(t *testing.T) {
 	if got := finish(t, command(t, "empty", "FILTER_TEST_OUTPUT=no"), message); got != (ended{0, "", ""}) {
 		t.Errorf("got %+v", got)
 	}
+	if got := finish(t, command(t, "noise", "FILTER_TEST_OUTPUT=no", "TMPDIR=/nonexistent"), message); got != (ended{0, "", ""}) {
+		t.Errorf("got %+v", got)
+	}
 	// THREATS C20: with nobody to read, delivery stands.
 	cmd := command(t, "success", "FILTER_TEST_OUTPUT=no")
 	cmd.Stdout = brokenPipe(t)
@@ -417,6 +420,10 @@ func TestMarkerOfAnotherProcess(t *testing.T) {
 	got := finish(t, command(t, "success", marker+"=1"), message)
 	if got != (ended{0, message, ""}) {
 		t.Errorf("got %+v", got)
+	}
+	// The child's own environment does not make children of what it starts.
+	if os.Getenv(marker) != "" || Supervised() {
+		t.Error("the test is supervised")
 	}
 }
 

@@ -73,9 +73,12 @@ func Supervise(s Settings) int {
 
 // supervise returns what the child wrote, and the verdict on it.
 func supervise(s Settings) (*os.File, status.Result) {
-	held, err := unlinked(s.Spool.Dir)
-	if err != nil {
-		return nil, status.From(err)
+	var held *os.File // without one the child's output goes nowhere
+	if s.Output {
+		var err error
+		if held, err = unlinked(s.Spool.Dir); err != nil {
+			return nil, status.From(err)
+		}
 	}
 	word, err := memory()
 	if err != nil {
@@ -107,7 +110,9 @@ func child(ctx context.Context, stdout *os.File, stderr io.Writer, word *os.File
 	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, marker+"=") })
 	cmd.Env = append(environ, marker+"="+strconv.Itoa(os.Getpid()))
 	cmd.Stdin = os.Stdin // itself, not a copy
-	cmd.Stdout = stdout
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
 	cmd.Stderr = stderr
 	cmd.ExtraFiles = []*os.File{word} // verdictFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -184,6 +189,9 @@ func copyOut(held *os.File) (int64, error) {
 
 // unlinked opens a file without a name.
 func unlinked(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		return os.NewFile(uintptr(fd), "held output"), nil

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 
 	"paperknife/internal/message"
@@ -47,7 +48,9 @@ func edits(facts Facts, settings Settings, d Decision, domsec domsecResult) []me
 	if d.Action == ActionMark && !domsec.naming {
 		list = append(list, message.Edit{Op: message.Prepend, Text: fmt.Sprintf("X-Auth-Flag: x-domsec; result=%s\r\n", domsec.verdict.Result)})
 	}
-	return append(list, replaced(facts, settings, domsec)...)
+	list = append(list, replaced(facts, settings, domsec)...)
+	// A text that cannot stand in a header would keep the message from ever being delivered: it is left out.
+	return slices.DeleteFunc(list, func(e message.Edit) bool { return e.Op != message.Remove && message.CheckText(e.Text) != nil })
 }
 
 // resultFields writes the results in at most two fields: registered methods first, then private ones, since a strict
@@ -122,6 +125,9 @@ func forged(field []byte, settings Settings) bool {
 	return verifyhdr.Claims(field, settings.AuthservID) && !verifyhdr.Trusted(field, settings.TrustedIDs, settings.AuthservID)
 }
 
+// unprintable takes from a received text what may not stand in a field we write.
+var unprintable = strings.NewReplacer("\x00", "?", "\r", "?")
+
 func flagText(domsec domsecResult) string {
 	return flagPrefix + named(domsec.signer) + ", not by the sender's domain]"
 }
@@ -134,7 +140,7 @@ func subjectText(raw []byte, domsec domsecResult, mark bool) (string, bool) {
 		return "", false
 	}
 	value := strings.ReplaceAll(strings.TrimRight(string(raw[colon+1:]), "\r\n"), "\r\n", "\n")
-	value = strings.ReplaceAll(value, "\n", "\r\n")
+	value = strings.ReplaceAll(unprintable.Replace(value), "\n", "\r\n")
 	changed := false
 	if i := strings.IndexByte(value, '['); i >= 0 && strings.TrimSpace(value[:i]) == "" && looksLikeFlag(value) {
 		value, changed = value[:i]+"?"+value[i+1:], true

@@ -27,6 +27,7 @@ func TestTables(t *testing.T) {
 		{"bad address", Reject(Enhanced{5, 1, 3}, "bad address", nil), 501, 67, "5.1.3 bad address"},
 		{"too big", Reject(Enhanced{5, 3, 4}, "too big", nil), 552, 65, "5.3.4 too big"},
 		{"malformed", Reject(Enhanced{5, 6, 0}, "malformed", nil), 554, 65, "5.6.0 malformed"},
+		{"loop", Reject(Enhanced{5, 4, 6}, "loop", nil), 554, 77, "5.4.6 loop"},
 		{"policy", Reject(Enhanced{5, 7, 1}, "policy", nil), 550, 77, "5.7.1 policy"},
 		{"nonsense class", Result{Status: Enhanced{9, 9, 9}}, 451, 75, "4.3.0 temporary failure, try again later"},
 	}

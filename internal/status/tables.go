@@ -17,7 +17,7 @@ func basicCode(e Enhanced) int {
 			return 501
 		case Enhanced{5, 2, 2}, Enhanced{5, 3, 4}:
 			return 552
-		case Enhanced{5, 6, 0}:
+		case Enhanced{5, 6, 0}, Enhanced{5, 4, 6}:
 			return 554
 		}
 		return 550

@@ -9,13 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"paperknife/internal/agent"
 	"paperknife/internal/config"
+	"paperknife/internal/filter"
 )
 
 // Exit codes of a server, sysexits.h. A mail server in front never sees them.
@@ -26,7 +24,7 @@ const (
 )
 
 func main() {
-	debug.SetTraceback("crash")
+	filter.Harden()
 	os.Exit(run(os.Args[1:], os.Stderr))
 }
 
@@ -38,22 +36,14 @@ func run(args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: lmtpd -config FILE")
 		return exitUsage
 	}
-	// Keys are in memory: no core dump holds them, no debugger of another process of the user reads them.
-	core := unix.Rlimit{}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &core); err != nil {
-		fmt.Fprintln(stderr, "lmtpd: core dumps could not be switched off:", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		fmt.Fprintln(stderr, "lmtpd: memory could not be shielded:", err)
-	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	c, err := config.Load(*file)
 	if err != nil {
 		fmt.Fprintf(stderr, "lmtpd: %v\n", err)
 		return exitConfig
 	}
-	for _, pending := range c.Pending() {
-		log.Warn(pending)
+	for _, sentence := range append(c.Pending(), c.Warnings()...) {
+		log.Warn(sentence)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -37,6 +37,7 @@ type Agent struct {
 	classes    map[string]policy.Class
 	class      policy.Class // default
 	delimiter  string
+	warnings   []string // found while loading
 	log        *slog.Logger
 	now        func() time.Time
 }

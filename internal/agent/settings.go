@@ -1,13 +1,13 @@
 package agent
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
-
-	"crypto/x509"
 
 	"paperknife/deliver"
 	"paperknife/internal/config"
@@ -108,12 +108,16 @@ func (a *Agent) loadTrust(c *config.Config) (err error) {
 		return err
 	}
 	if c.Trust.CRLDir != "" {
+		// A broken list is no reason to keep mail waiting: the others count, and the postmaster is told.
 		if s.CRLs, err = trust.LoadCRLs(c.Trust.CRLDir); err != nil {
-			return err
+			a.warnings = append(a.warnings, fmt.Sprintf("revocation lists: %v", err))
 		}
 	}
-	a.trust, err = trust.New(s)
-	return err
+	if a.trust, err = trust.New(s); err != nil {
+		return err
+	}
+	a.warnings = append(a.warnings, a.trust.Warnings()...)
+	return nil
 }
 
 func loadAnchors(files []string) ([]*x509.Certificate, error) {
@@ -161,11 +165,13 @@ func (a *Agent) CheckKeys() []error {
 	return list
 }
 
-// Warnings are what the postmaster should know about the keys of our domains.
+// Warnings are what the postmaster should know about keys, anchors and revocation lists.
 func (a *Agent) Warnings() []string {
-	var list []string
-	for _, ring := range a.rings {
+	list := slices.Clone(a.warnings)
+	for domain, ring := range a.rings {
 		list = append(list, ring.Warnings()...)
+		list = append(list, ring.DomainWarnings(domain, a.now())...)
 	}
+	slices.Sort(list)
 	return list
 }

@@ -42,13 +42,12 @@ func run(args []string, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "lmtpd: %v\n", err)
 		return exitConfig
 	}
-	for _, sentence := range append(c.Pending(), c.Warnings()...) {
-		log.Warn(sentence)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
 	started := false
-	err = agent.Serve(ctx, c, log, func() { started = true })
+	err = agent.Serve(ctx, c, log, agent.Control{Ready: func() { started = true }, Reload: reload})
 	switch {
 	case err == nil:
 		return 0

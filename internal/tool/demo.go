@@ -167,7 +167,7 @@ func (d *demo) send(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- agent.Serve(ctx, d.config, slog.New(slog.DiscardHandler), func() { close(ready) })
+		done <- agent.Serve(ctx, d.config, slog.New(slog.DiscardHandler), agent.Control{Ready: func() { close(ready) }})
 	}()
 	defer func() {
 		stop()

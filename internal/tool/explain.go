@@ -163,7 +163,7 @@ func (r Report) text(out io.Writer) error {
 	w := &errWriter{w: out}
 	w.printf("subject:  %q\n", r.Subject)
 	for i, l := range r.Layers {
-		w.printf("layer %d:  %s, role %s, part %s, %v: %s %s%s\n", i+1, l.Type, l.Role, l.Part, l.Algorithms, l.Result, l.Reason, l.Fault)
+		w.printf("layer %d:  %s, role %s, part %s, %v: %s %s %s\n", i+1, l.Type, l.Role, l.Part, l.Algorithms, l.Result, l.Reason, l.Fault)
 		for _, s := range l.Signers {
 			w.printf("          signer serial %s %s/%s %s verified=%v %s\n", s.Serial, s.Digest, s.Algorithm, s.SigningTime, s.Verified, s.Detail)
 		}

@@ -42,7 +42,7 @@ func naiveParse(msg []byte) naiveMessage {
 		space := len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
 		switch {
 		case len(line) == 0:
-		case k == 0 && bytes.HasPrefix(line, []byte("From ")) && !naiveName.Match(line) && len(bytes.Trim(line[5:], " \t\r\n")) > 0:
+		case k == 0 && bytes.HasPrefix(line, []byte("From ")) && !naiveName.Match(line) && naiveHeads(line, lines[1:]):
 			n.envelope = line
 		case space && len(n.fields) > 0:
 			f := &n.fields[len(n.fields)-1]
@@ -58,6 +58,15 @@ func naiveParse(msg []byte) naiveMessage {
 		}
 	}
 	return n
+}
+
+// naiveHeads: a "From " line with nothing on it is an envelope line when the next line begins a field.
+func naiveHeads(line []byte, next [][]byte) bool {
+	if len(bytes.Trim(line[5:], " \t\r\n")) > 0 {
+		return true
+	}
+	return len(next) > 0 && len(next[0]) > 0 && !strings.Contains(" \t", string(next[0][:1])) &&
+		string(next[0]) != "\n" && string(next[0]) != "\r\n"
 }
 
 func naiveToLF(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }

@@ -21,6 +21,7 @@ type scanner struct {
 	inLine    bool // the block ended within a line
 	inField   bool
 	firstLine bool  // of the field
+	bare      bool  // the line before was "From " alone
 	start     int64 // of the field
 	done      bool
 
@@ -114,7 +115,11 @@ func (s *scanner) lineEnd(p []byte) {
 func (s *scanner) line(first byte, off int64) {
 	space := first == ' ' || first == '\t'
 	if space && s.inField {
+		s.bare = false
 		return
+	}
+	if s.bare {
+		s.envelope, s.inField, s.malformed, s.bare = off, false, false, false
 	}
 	if space {
 		s.fragment = true
@@ -137,11 +142,19 @@ func (s *scanner) endOfLine(end int64) {
 	if s.name.state != nameDone || s.name.folded {
 		s.malformed = true
 	}
+	s.bare = s.isBareEnvelope()
 }
 
 // isEnvelope tells an mbox "From " line from the field "From :". Both begin alike.
 func (s *scanner) isEnvelope() bool {
 	return s.mayEnvelope && s.start == 0 && s.name.state == nameBad && s.name.spaceAfter &&
+		string(s.name.octets[:s.name.n]) == "from" && s.name.upperFrom
+}
+
+// isBareEnvelope is for the "From " line with nothing on it that some mailboxes have. A continuation line makes it the
+// field From written over two lines, which must be counted (THREATS B03), so the next line decides.
+func (s *scanner) isBareEnvelope() bool {
+	return s.mayEnvelope && s.start == 0 && s.name.state == nameAfter && s.name.spaceAfter &&
 		string(s.name.octets[:s.name.n]) == "from" && s.name.upperFrom
 }
 

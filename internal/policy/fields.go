@@ -13,8 +13,9 @@ import (
 
 // The fields that only we write. Inbound copies are removed, signed or not (DESIGN rule 8).
 const (
-	FieldTrace = "X-Unwrapped"
-	FieldFlag  = "DOMSEC-Flag"
+	FieldTrace      = "X-Unwrapped"
+	FieldFlag       = "DOMSEC-Flag"
+	FieldQuarantine = "X-Quarantine" // on a message that goes, or behind a filter is to go, into quarantine
 )
 
 // flagPrefix begins the Subject of a message with a naming violation (DOM-R15).
@@ -47,6 +48,9 @@ func edits(facts Facts, settings Settings, d Decision, domsec domsecResult) []me
 	}
 	if d.Action == ActionMark && !domsec.naming {
 		list = append(list, message.Edit{Op: message.Prepend, Text: fmt.Sprintf("X-Auth-Flag: x-domsec; result=%s\r\n", domsec.verdict.Result)})
+	}
+	if d.Action == ActionQuarantine {
+		list = append(list, message.Edit{Op: message.Prepend, Text: fmt.Sprintf("%s: x-domsec; result=%s\r\n", FieldQuarantine, domsec.verdict.Result)})
 	}
 	list = append(list, replaced(facts, settings, domsec)...)
 	// A text that cannot stand in a header would keep the message from ever being delivered: it is left out.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"paperknife/deliver"
@@ -49,16 +50,7 @@ func (a *Agent) process(ctx context.Context, received *spool.Spool, e envelope) 
 }
 
 func (a *Agent) steps(ctx context.Context, received *spool.Spool, p *passage) {
-	defer func() {
-		if r := recover(); r != nil {
-			a.log.Error("panic while delivering", append(p.attributes, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))...)
-			for i := range p.results {
-				if !p.results[i].Delivered() {
-					p.results[i] = status.Result{Err: errPanic}
-				}
-			}
-		}
-	}()
+	defer a.contain(p, allOf(p.results))
 	if err := faultPoint(received); err != nil {
 		p.fill(status.From(err))
 		return
@@ -72,6 +64,30 @@ func (a *Agent) steps(ctx context.Context, received *spool.Spool, p *passage) {
 	for _, group := range a.groups(p.recipients) {
 		a.deliverGroup(ctx, p, group)
 	}
+}
+
+// contain is to be deferred. It turns a panic into "try again later" for those of the recipients that have no answer
+// yet: what was delivered stays delivered, what was refused stays refused, and other groups have their turn.
+func (a *Agent) contain(p *passage, indexes []int) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	line := append(slices.Clone(p.attributes), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	a.log.Error("panic while delivering", line...)
+	for _, i := range indexes {
+		if p.results[i].Temporary() {
+			p.results[i] = status.Result{Err: errPanic}
+		}
+	}
+}
+
+func allOf(results []status.Result) []int {
+	indexes := make([]int, len(results))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	return indexes
 }
 
 func (p *passage) fill(r status.Result) {
@@ -121,6 +137,7 @@ func (a *Agent) ring(r recipient) *keys.Ring {
 
 // deliverGroup opens, decides and delivers for one group.
 func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
+	defer a.contain(p, g.indexes)
 	set := func(r status.Result) {
 		for _, i := range g.indexes {
 			p.results[i] = r
@@ -143,7 +160,8 @@ func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 		set(r)
 		return
 	}
-	if decision.Action == policy.ActionQuarantine {
+	// A filter has no quarantine of its own: policy has put a field on the message for those behind it.
+	if decision.Action == policy.ActionQuarantine && p.final {
 		set(a.store(ctx, a.quarantine, p.sender, view))
 		return
 	}

@@ -138,6 +138,9 @@ func (a *Agent) ring(r recipient) *keys.Ring {
 // deliverGroup opens, decides and delivers for one group.
 func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 	defer a.contain(p, g.indexes)
+	if g.indexes = refuseLoops(p, g.indexes); len(g.indexes) == 0 {
+		return
+	}
 	set := func(r status.Result) {
 		for _, i := range g.indexes {
 			p.results[i] = r
@@ -168,24 +171,32 @@ func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 	a.hand(ctx, p, g, view)
 }
 
-// hand gives the view to the target for the recipients of a group that are not in a loop.
-func (a *Agent) hand(ctx context.Context, p *passage, g group, view *message.View) {
-	var indexes []int
-	var list []deliver.Recipient
-	for _, i := range g.indexes {
-		if r, looped := deliver.Looped(p.mail.header, p.recipients[i].Address); looped && p.final {
+// refuseLoops answers for the recipients to whom the message has been delivered before, and returns the others. It comes
+// before every decision: one that rests on a sealed fact must not hide or show a loop to the sender (DESIGN rule 2).
+func refuseLoops(p *passage, indexes []int) []int {
+	if !p.final {
+		return indexes
+	}
+	var rest []int
+	for _, i := range indexes {
+		if r, looped := deliver.Looped(p.mail.header, p.recipients[i].Address); looped {
 			p.results[i] = r
 			continue
 		}
-		indexes = append(indexes, i)
+		rest = append(rest, i)
+	}
+	return rest
+}
+
+// hand gives the view to the target for the recipients of a group.
+func (a *Agent) hand(ctx context.Context, p *passage, g group, view *message.View) {
+	var list []deliver.Recipient
+	for _, i := range g.indexes {
 		list = append(list, p.recipients[i].Recipient)
 	}
-	if len(list) == 0 {
-		return
-	}
 	for n, r := range p.target.Deliver(ctx, view, list) {
-		if n < len(indexes) {
-			p.results[indexes[n]] = r
+		if n < len(g.indexes) {
+			p.results[g.indexes[n]] = r
 		}
 	}
 }

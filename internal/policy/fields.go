@@ -26,13 +26,11 @@ func Watched(name string) bool {
 	return name == "authentication-results" || name == "subject" || ours(name)
 }
 
-func ours(name string) bool {
-	switch name {
-	case "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine":
-		return true
-	}
-	return false
-}
+// reserved are the fields of ours by their lower-case names, those of systems that are still to come included: what a
+// sender writes into one of them must never be taken for our word.
+var reserved = []string{"x-unwrapped", "domsec-flag", "x-auth-flag", "x-quarantine", "x-e2e-notice"}
+
+func ours(name string) bool { return slices.Contains(reserved, name) }
 
 // edits are all changes of the header section but those of the view.
 func edits(facts Facts, settings Settings, d Decision, domsec domsecResult) []message.Edit {
@@ -180,6 +178,4 @@ func looksLikeFlag(value string) bool {
 
 // DropNames are the fields that are removed by name alone from the part of a header that is too long to be read
 // field by field.
-func DropNames() []string {
-	return []string{"authentication-results", "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine"}
-}
+func DropNames() []string { return append([]string{"authentication-results"}, reserved...) }

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"paperknife/internal/config"
 	"paperknife/internal/filter"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
@@ -394,4 +396,13 @@ func TestLog(t *testing.T) {
 	if strings.Contains(log.String(), "Figures") || strings.Contains(log.String(), "Third quarter") {
 		t.Errorf("the log tells what is in the message:\n%s", &log)
 	}
+}
+
+// The naming profiles that the configuration lets through are those that trust knows.
+func TestNamingProfilesAgree(t *testing.T) {
+	field, ok := reflect.TypeFor[config.Trust]().FieldByName("Naming")
+	if !ok {
+		t.Fatal("config.Trust has no Naming")
+	}
+	equal(t, "profiles of the configuration", strings.Fields(field.Tag.Get("enum")), trust.Profiles())
 }

@@ -96,7 +96,7 @@ func Split(message []byte) (fields []Field, body []byte) {
 			fallthrough
 		default:
 			name, _, _ := strings.Cut(line, ":")
-			fields = append(fields, Field{Name: strings.TrimRight(name, " \t"), Raw: line})
+			fields = append(fields, Field{Name: strings.TrimRight(name, " \t\n"), Raw: line})
 		}
 	}
 	return fields, nil

@@ -20,18 +20,12 @@ const (
 // flagPrefix begins the Subject of a message with a naming violation (DOM-R15).
 const flagPrefix = "[Warning: sealed by "
 
-// Watched reports whether policy needs to see a field of this lower-case name.
-func Watched(name string) bool {
-	return name == "authentication-results" || name == "subject" || ours(name)
-}
+// Watched are the lower-case names of the fields that policy needs to see.
+func Watched() []string { return append([]string{"authentication-results", "subject"}, oursOnly...) }
 
-func ours(name string) bool {
-	switch name {
-	case "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine":
-		return true
-	}
-	return false
-}
+var oursOnly = []string{"x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine"}
+
+func ours(name string) bool { return slices.Contains(oursOnly, name) }
 
 // edits are all changes of the header section but those of the view.
 func edits(facts Facts, settings Settings, d Decision, domsec domsecResult) []message.Edit {
@@ -176,6 +170,4 @@ func looksLikeFlag(value string) bool {
 
 // DropNames are the fields that are removed by name alone from the part of a header that is too long to be read
 // field by field.
-func DropNames() []string {
-	return []string{"authentication-results", "x-unwrapped", "domsec-flag", "x-e2e-notice", "x-auth-flag", "x-quarantine"}
-}
+func DropNames() []string { return append([]string{"authentication-results"}, oursOnly...) }

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	netmail "net/mail"
+	"slices"
 	"strings"
 
 	"paperknife/internal/message"
@@ -90,25 +92,39 @@ func isGroup(value string) bool {
 	return false
 }
 
-// watchedFields collects the fields that policy may have to change. One that is too long to be read is handed on by
-// its first octets: such an Authentication-Results cannot be read strictly, and goes.
+// maxWatched bounds the octets of the fields of one name that are kept for policy.
+const maxWatched = 1 << 20
+
+// watchedFields collects the fields that policy may have to change, top first. One that is too long to be read, or comes
+// after too many, is handed on by its first octets: such an Authentication-Results cannot be read strictly, and goes. A
+// Subject like that is left as it is.
 func watchedFields(header *message.Header) ([]policy.Field, error) {
 	var fields []policy.Field
-	for i := range header.Len() {
-		name := header.Name(i)
-		if !policy.Watched(name) {
-			continue
-		}
-		raw, err := header.Raw(i)
-		if errors.Is(err, message.ErrFieldTooLong) {
-			if name == "subject" {
-				continue
+	for _, name := range policy.Watched() {
+		room, unread := maxWatched, []byte(name+": (")
+		for _, i := range header.Find(name) {
+			raw, err := readWithin(header, i, &room)
+			if errors.Is(err, message.ErrFieldTooLong) {
+				if name == "subject" {
+					continue
+				}
+				raw, err = unread, nil
 			}
-			raw = []byte(name + ": (")
-		} else if err != nil {
-			return nil, err
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw})
 		}
-		fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw})
 	}
+	slices.SortFunc(fields, func(a, b policy.Field) int { return cmp.Compare(a.Index, b.Index) })
 	return fields, nil
+}
+
+func readWithin(header *message.Header, i int, room *int) ([]byte, error) {
+	if *room <= 0 {
+		return nil, message.ErrFieldTooLong
+	}
+	raw, err := header.Raw(i)
+	*room -= len(raw)
+	return raw, err
 }

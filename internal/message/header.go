@@ -13,7 +13,7 @@ import (
 // Limits of the header section. What is beyond them is kept and written; it is only not looked at.
 const (
 	MaxField  = 64 << 10 // octets of a field that Raw and Value return
-	MaxFields = 1 << 22  // fields that have an index
+	MaxFields = 1 << 17  // fields that have an index
 	maxName   = 998      // octets of a field name: no line of a message is longer, RFC 5322 section 2.1.1
 
 	keepHeader = 256 << 10 // octets of a header section kept in memory
@@ -290,10 +290,10 @@ func (h *Header) Find(name string) []int {
 	}
 	var found []int
 	hash := hashName(lower)
-	octets := window{h: h}
+	octets := window{src: h.src, end: h.end}
 	for c, fields := range h.index {
 		for k, f := range fields {
-			if f.hash == hash && int(f.name) == len(lower) && octets.equalFold(f.start, lower) {
+			if f.hash == hash && int(f.name) == len(lower) && h.named(&octets, f.start, lower) {
 				found = append(found, c*chunk+k)
 			}
 		}
@@ -301,26 +301,37 @@ func (h *Header) Find(name string) []int {
 	return found
 }
 
+// named reports whether a name stands at start. When the octets can no longer be read, it does not.
+func (h *Header) named(octets *window, start int64, lower []byte) bool {
+	end := start + int64(len(lower))
+	if h.octets != nil {
+		return bytes.EqualFold(h.octets[start:end], lower)
+	}
+	name, err := octets.read(start, end)
+	return err == nil && bytes.EqualFold(name, lower)
+}
+
 // A window reads a long header section front to back in blocks, so that 10^6 fields are not 10^6 system calls.
 type window struct {
-	h     *Header
+	src   Source
+	end   int64 // nothing is read past it
 	start int64
 	buf   []byte
 }
 
-func (w *window) equalFold(start int64, lower []byte) bool {
-	n := int64(len(lower))
-	if w.h.octets != nil {
-		return bytes.EqualFold(w.h.octets[start:start+n], lower)
-	}
-	if start < w.start || start+n > w.start+int64(len(w.buf)) {
+// read returns octets of the section, at most blockSize of them, which are valid until the next call.
+func (w *window) read(start, end int64) ([]byte, error) {
+	if start < w.start || end > w.start+int64(len(w.buf)) {
+		if n := min(blockSize, w.end-start); int64(cap(w.buf)) < n {
+			w.buf = make([]byte, n)
+		} else {
+			w.buf = w.buf[:n]
+		}
 		w.start = start
-		w.buf = make([]byte, min(blockSize, w.h.end-start))
-		if readFull(w.h.src, w.buf, start) != nil {
-			w.buf = nil
-			return false
+		if err := readFull(w.src, w.buf, start); err != nil {
+			w.buf = w.buf[:0]
+			return nil, err
 		}
 	}
-	at := start - w.start
-	return bytes.EqualFold(w.buf[at:at+n], lower)
+	return w.buf[start-w.start : end-w.start], nil
 }

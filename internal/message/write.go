@@ -87,11 +87,27 @@ type printer struct {
 	*output
 	received conversion // of received octets
 	ours     conversion // of everything else
+	ahead    *window    // where there are many sections; nil: each is read for itself
 }
+
+// manySections is how many short sections are worth a block of their own.
+const manySections = 64
 
 // section copies received octets.
 func (p *printer) section(start, end int64) {
-	p.copySource(p.received, p.Received, start, end)
+	if p.ahead == nil || end-start > blockSize {
+		p.copySource(p.received, p.Received, start, end)
+		return
+	}
+	if start >= end || p.err != nil {
+		return
+	}
+	octets, err := p.ahead.read(start, end)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.write(p.received, p.block[:copy(p.block, octets)])
 }
 
 func (p *printer) text(text string) {
@@ -119,6 +135,9 @@ func (p *printer) top(texts []string, changes []Edit) {
 // fields copies the received fields between the changes. Several edits of one field add up.
 func (p *printer) fields(changes []Edit) {
 	pos := p.Header.envelope
+	if len(changes) > manySections || p.Header.Overflow() {
+		p.ahead = &window{src: p.Received, end: p.Header.end}
+	}
 	for _, e := range changes {
 		start, end := p.Header.Span(e.Index)
 		if start >= pos {
@@ -131,10 +150,11 @@ func (p *printer) fields(changes []Edit) {
 	}
 	if !p.Header.Overflow() || len(p.DropNames) == 0 {
 		p.section(pos, p.Header.end)
-		return
+	} else {
+		p.section(pos, p.Header.indexed)
+		p.unindexed()
 	}
-	p.section(pos, p.Header.indexed)
-	p.unindexed()
+	p.ahead = nil
 }
 
 // unindexed copies the fields that have no index, without those in DropNames.

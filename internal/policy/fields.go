@@ -21,10 +21,8 @@ const (
 // flagPrefix begins the Subject of a message with a naming violation (DOM-R15).
 const flagPrefix = "[Warning: sealed by "
 
-// Watched reports whether policy needs to see a field of this lower-case name.
-func Watched(name string) bool {
-	return name == "authentication-results" || name == "subject" || ours(name)
-}
+// Watched are the lower-case names of the fields that policy needs to see.
+func Watched() []string { return append([]string{"authentication-results", "subject"}, reserved...) }
 
 // reserved are the fields of ours by their lower-case names, those of systems that are still to come included: what a
 // sender writes into one of them must never be taken for our word.

@@ -9,17 +9,35 @@ import (
 	"paperknife/internal/message"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
+	"paperknife/internal/trust"
 	"paperknife/unwrap"
 )
 
 // An Explanation is what would be done with a message for one recipient, and why.
 type Explanation struct {
-	AuthservID string
-	Decision   policy.Decision
-	Layers     []unwrap.Layer
-	Subject    string
-	View       *message.View
+	AuthservID     string
+	Subject        string
+	Originator     policy.Originator
+	Layers         []unwrap.Layer
+	Judgements     [][]trust.Judgement // for each layer, for each signer
+	PartialContent bool
+	LimitReached   bool
+
+	Class     policy.Class    // of the recipient
+	Decision  policy.Decision // for the recipient
+	Classes   []ClassDecision // what each class of recipient would get
+	View      *message.View   // what the recipient would get
+	Innermost *message.View   // all layers off that can come off, whoever may have it so
 }
+
+// A ClassDecision is the decision for a class of recipient.
+type ClassDecision struct {
+	Class    policy.Class
+	Decision policy.Decision
+}
+
+// classes are all classes of recipients, from the one whose messages change least.
+var classes = []policy.Class{policy.ClassReceived, policy.ClassCapable, policy.ClassUnknown, policy.ClassIncapable}
 
 // Explain takes a message through all steps but the delivery. An empty recipient is one the filter was not told. A zero
 // at means now. The Explanation reads from received until done is called.
@@ -37,8 +55,14 @@ func (a *Agent) Explain(ctx context.Context, received *spool.Spool, address stri
 		m.close()
 		return nil, nil, err
 	}
-	e = &Explanation{AuthservID: a.policy.AuthservID, Layers: o.facts.Layers, Subject: subject(m.header)}
-	e.Decision, e.View = m.decide(o, a.classOf(r))
+	e = &Explanation{AuthservID: a.policy.AuthservID, Subject: subject(m.header), Originator: o.facts.Originator,
+		Layers: o.facts.Layers, Judgements: o.facts.Judgements, PartialContent: o.facts.PartialContent,
+		LimitReached: o.facts.LimitReached, Class: a.classOf(r), Innermost: o.result.View(len(o.facts.Layers))}
+	e.Decision, e.View = m.decide(o, e.Class)
+	for _, class := range classes {
+		decision, _ := m.decide(o, class)
+		e.Classes = append(e.Classes, ClassDecision{class, decision})
+	}
 	return e, m.close, nil
 }
 

@@ -15,7 +15,7 @@ import (
 type decoder struct {
 	file     string
 	text     string
-	lines    lines // of text, once there is a problem
+	lines    lines // of text, once they are asked for
 	problems Problems
 }
 

@@ -16,16 +16,58 @@ import (
 const maxFile = 1 << 20
 
 // Load reads the file. The error is of type Problems and holds all that is wrong.
-func Load(path string) (*Config, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, Problems{{File: path, Text: err.Error(), Fix: "give the path of the file from the root"}}
+func Load(path string) (*Config, error) { return Read(path).result() }
+
+// A File is a configuration file as it was read, with all that is wrong in it.
+type File struct {
+	Path     string  // absolute
+	Config   *Config // nil when the file could not be read as TOML; a value that is refused has its default
+	Problems Problems
+
+	decoder *decoder // nil with Config
+}
+
+func (f *File) result() (*Config, error) {
+	if len(f.Problems) > 0 {
+		return nil, f.Problems
 	}
-	text, err := readFile(path)
+	return f.Config, nil
+}
+
+// Read reads the file and goes on where Load gives up, for a look at what the file names.
+func Read(path string) *File {
+	full, err := filepath.Abs(path)
 	if err != nil {
-		return nil, Problems{{File: path, Text: err.Error(), Fix: "check the path, and that this user may read the file"}}
+		return &File{Path: path, Problems: Problems{{File: path, Text: err.Error(), Fix: "give the path of the file from the root"}}}
 	}
-	return parse(path, text)
+	text, err := readFile(full)
+	if err != nil {
+		return &File{Path: full, Problems: Problems{{File: full, Text: err.Error(), Fix: "check the path, and that this user may read the file"}}}
+	}
+	return decode(full, text)
+}
+
+// Problem makes a Problem of the line on which a key such as "lmtp.listen" or "domain[0].keys" stands, or the nearest
+// table around it.
+func (f *File) Problem(key, text, fix string) Problem {
+	p := Problem{File: f.Path, Key: plainKey(key), Text: text, Fix: fix}
+	if f.decoder != nil {
+		p.Line = f.decoder.line(key)
+	}
+	return p
+}
+
+// Remarks are what Pending and Warnings say, each with its place and what to do.
+func (f *File) Remarks() Problems {
+	var list Problems
+	if f.Config == nil {
+		return nil
+	}
+	for _, r := range append(f.Config.pending(), f.Config.warnings()...) {
+		list = append(list, f.Problem(r.key, r.text, r.fix))
+	}
+	list.sort()
+	return list
 }
 
 func readFile(path string) (string, error) {
@@ -48,10 +90,10 @@ func readFile(path string) (string, error) {
 	return string(text), nil
 }
 
-func parse(path, text string) (*Config, error) {
+func decode(path, text string) *File {
 	var values map[string]any
 	if _, err := toml.Decode(text, &values); err != nil {
-		return nil, Problems{syntaxProblem(path, err)}
+		return &File{Path: path, Problems: Problems{syntaxProblem(path, err)}}
 	}
 	c := Default()
 	c.File = path
@@ -59,11 +101,8 @@ func parse(path, text string) (*Config, error) {
 	d.table("", values, reflect.ValueOf(c).Elem())
 	c.resolve(filepath.Dir(path))
 	d.check(c)
-	if len(d.problems) > 0 {
-		d.problems.sort()
-		return nil, d.problems
-	}
-	return c, nil
+	d.problems.sort()
+	return &File{Path: path, Config: c, Problems: d.problems, decoder: d}
 }
 
 func syntaxProblem(path string, err error) Problem {

@@ -13,10 +13,41 @@ import (
 	"time"
 )
 
+// A Warning is one thing that is odd about a key or its file.
+type Warning struct {
+	File  string
+	Text  string
+	Fix   string
+	Grave bool // nobody can use the certificate, its mail is not opened, or the key is not safe
+}
+
+// String returns "FILE: TEXT: FIX" on one line.
+func (w Warning) String() string {
+	text := w.Text
+	if w.File != "" {
+		text = w.File + ": " + text
+	}
+	if w.Fix != "" {
+		text += ": " + w.Fix
+	}
+	return text
+}
+
+func lines(warnings []Warning) []string {
+	var list []string
+	for _, w := range warnings {
+		list = append(list, w.String())
+	}
+	return list
+}
+
 // Warnings returns what is odd about the keys and their files, one line each: nothing that stops mail, all of it
 // worth a look at start-up.
-func (r *Ring) Warnings() []string {
-	var warnings []string
+func (r *Ring) Warnings() []string { return lines(r.Findings()) }
+
+// Findings are Warnings for who wants the parts.
+func (r *Ring) Findings() []Warning {
+	var warnings []Warning
 	for _, e := range r.entries {
 		warnings = append(warnings, modeWarnings(e.pair.Key)...)
 		warnings = append(warnings, usageWarnings(e.pair.Cert, e.cert)...)
@@ -28,25 +59,40 @@ func (r *Ring) Warnings() []string {
 // out of date, and those whose SubjectAltName does not name the domain (D31). A retired key is meant to open old
 // mail, so only the current certificate, the first, is looked at.
 func (r *Ring) DomainWarnings(domain string, at time.Time) []string {
+	return lines(r.DomainFindings(domain, at))
+}
+
+// soon is how long before its end a certificate is due to be replaced.
+const soon = 30 * 24 * time.Hour
+
+// DomainFindings are DomainWarnings for who wants the parts.
+func (r *Ring) DomainFindings(domain string, at time.Time) []Warning {
 	if len(r.entries) == 0 {
 		return nil
 	}
-	var warnings []string
-	warn := func(format string, args ...any) {
-		warnings = append(warnings, fmt.Sprintf("%s: ", r.entries[0].pair.Cert)+fmt.Sprintf(format, args...))
-	}
-	cert := r.entries[0].cert
-	if at.After(cert.NotAfter) {
-		warn("certificate expired at %s", cert.NotAfter.UTC().Format(time.RFC3339))
-	}
-	if at.Before(cert.NotBefore) {
-		warn("certificate is not valid before %s", cert.NotBefore.UTC().Format(time.RFC3339))
-	}
+	cert, file := r.entries[0].cert, r.entries[0].pair.Cert
+	warnings := dateWarnings(file, cert, at)
 	if !namesDomain(cert, domain) {
-		warn("certificate has neither the dNSName %s nor the URI smtp://%s", domain, domain)
+		warnings = append(warnings, Warning{file, fmt.Sprintf("certificate has neither the dNSName %s nor the URI smtp://%s", domain, domain),
+			"senders that look for the domain in SubjectAltName do not find it; ask the CA for one of the names", false})
 	}
 	return warnings
 }
+
+func dateWarnings(file string, cert *x509.Certificate, at time.Time) []Warning {
+	const fix = "senders do not encrypt to it; put a new certificate and key first, keep this one after it"
+	switch {
+	case at.After(cert.NotAfter):
+		return []Warning{{file, "certificate expired at " + date(cert.NotAfter), fix, true}}
+	case at.Before(cert.NotBefore):
+		return []Warning{{file, "certificate is not valid before " + date(cert.NotBefore), "senders do not encrypt to it; check the clock, or put a valid certificate first", true}}
+	case at.Add(soon).After(cert.NotAfter):
+		return []Warning{{file, "certificate expires at " + date(cert.NotAfter), "put a new certificate and key first in time, keep this one after it", false}}
+	}
+	return nil
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // namesDomain reports whether a certificate names the domain as section 2.4 of the domain-security draft asks: by a
 // URI or a dNSName.
@@ -66,41 +112,43 @@ func namesDomain(cert *x509.Certificate, domain string) bool {
 
 // modeWarnings looks at who else gets at a key. A group that may read is how a filter run by the mail system gets
 // its key, so that is left alone.
-func modeWarnings(path string) []string {
+func modeWarnings(path string) []Warning {
 	info, err := os.Stat(path)
 	if err != nil {
-		return []string{fmt.Sprintf("key file: %v", err)}
+		return []Warning{{Text: fmt.Sprintf("key file: %v", err)}}
 	}
-	var warnings []string
+	var warnings []Warning
 	if info.Mode().Perm()&0o004 != 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: everybody may read this private key: chmod o-r", path))
+		warnings = append(warnings, Warning{path, "everybody may read this private key", "chmod o-r", true})
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: others may change this private key: chmod go-w", path))
+		warnings = append(warnings, Warning{path, "others may change this private key", "chmod go-w", true})
 	}
 	return warnings
 }
 
 var oidKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 15}
 
-func usageWarnings(path string, cert *x509.Certificate) []string {
-	var warnings []string
+func usageWarnings(path string, cert *x509.Certificate) []Warning {
+	var warnings []Warning
+	warn := func(grave bool, text, fix string) { warnings = append(warnings, Warning{path, text, fix, grave}) }
 	limited := slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidKeyUsage) })
+	const unused = "senders will not encrypt to this certificate; ask the CA for one that has it"
 	switch key := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if limited && cert.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
-			warnings = append(warnings, fmt.Sprintf("%s: key usage lacks keyEncipherment: senders will not encrypt to this certificate", path))
+			warn(true, "key usage lacks keyEncipherment", unused)
 		}
 		if key.N.BitLen() < 2048 {
-			warnings = append(warnings, fmt.Sprintf("%s: RSA key has %d bits: less than 2048 are weak", path, key.N.BitLen()))
+			warn(false, fmt.Sprintf("RSA key has %d bits, and less than 2048 are weak", key.N.BitLen()), "make a new key of 3072")
 		}
 	case *ecdsa.PublicKey:
 		if limited && cert.KeyUsage&x509.KeyUsageKeyAgreement == 0 {
-			warnings = append(warnings, fmt.Sprintf("%s: key usage lacks keyAgreement: senders will not encrypt to this certificate", path))
+			warn(true, "key usage lacks keyAgreement", unused)
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: mail encrypted to elliptic-curve keys cannot be opened yet", path))
+		warn(true, "mail encrypted to elliptic-curve keys cannot be opened yet", "use an RSA key")
 	default:
-		warnings = append(warnings, fmt.Sprintf("%s: keys of this kind cannot open mail", path))
+		warn(true, "keys of this kind cannot open mail", "use an RSA key")
 	}
 	return warnings
 }

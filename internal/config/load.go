@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
@@ -114,6 +115,14 @@ func syntaxProblem(path string, err error) Problem {
 			p.Text = syntax.Error()
 		}
 	}
-	p.Text = strings.TrimSuffix(strings.ReplaceAll(p.Text, "\n", " "), ".")
+	p.Text = strings.TrimSuffix(strings.Map(printable, p.Text), ".")
 	return p
+}
+
+// printable keeps what the file holds from writing lines of its own into a log.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }

@@ -129,6 +129,15 @@ func (l Layer) anySigner(test func(Signer) bool) bool {
 	return false
 }
 
+// Content returns the octets inside the layer, a MIME entity with its header; nil when there is no such entity. What
+// stands in a multipart/signed has the line ends it came with. It can be read as long as the Result is open.
+func (l Layer) Content() message.Content {
+	if l.content == nil {
+		return nil
+	}
+	return l.content.octets
+}
+
 // CertsOnly reports a SignedData without signers and without content (RFC 8551 section 3.8).
 func (l Layer) CertsOnly() bool { return l.certsOnly }
 

@@ -314,6 +314,35 @@ func declared(file *ast.File, into map[string]bool) {
 	})
 }
 
+// The configurations of the examples can be read.
+func TestExamplesLoad(t *testing.T) {
+	found := 0
+	for _, page := range []string{"lmtpd.8", "paperknife.toml.5"} {
+		for _, block := range strings.Split(read(t, page), ".Bd -literal -offset indent\n")[1:] {
+			text, _, _ := strings.Cut(block, ".Ed\n")
+			if !strings.Contains(text, "[[domain]]") {
+				continue
+			}
+			found++
+			file := filepath.Join(t.TempDir(), "paperknife.toml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, err := config.Load(file)
+			if err != nil {
+				t.Errorf("%s: %v", page, err)
+				continue
+			}
+			if said := append(c.Pending(), c.Warnings()...); len(said) > 0 {
+				t.Errorf("%s: the example makes the program say %q", page, said)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d examples, want 2", found)
+	}
+}
+
 // The pages are good mdoc, where there is a program to tell.
 func TestPagesAreClean(t *testing.T) {
 	pages, err := filepath.Glob("*.[58]")

@@ -49,7 +49,7 @@ type LMTP struct {
 	MaxConnections int `toml:"max_connections"`
 	// IdleTimeout ends a connection that sends nothing. Default: "5m", the least that RFC 5321 section 4.5.3.2 allows.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// DataTimeout ends a connection that takes longer over one message. Default: "30m".
+	// DataTimeout ends a connection that takes longer over a message; each 16 MiB that have come earn another. Default: "30m".
 	DataTimeout time.Duration `toml:"data_timeout"`
 }
 

@@ -200,6 +200,7 @@ func matches(got string, want []string) bool {
 // Every form damaged in every place: never lost, never refused, never passed off as signed, and nothing in replies and
 // exit codes that would tell the sender of it (DESIGN rule 2).
 func TestDamaged(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -266,6 +267,7 @@ func dialogue(t *testing.T, site *harness.Site, message []byte) string {
 // DESIGN rule 2 where it costs most: the postmaster has bad mail rejected. What is found behind our key changes no
 // reply and no exit code, and the mail goes to quarantine.
 func TestOracleUnderReject(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "\n[policy]\nenforce = \"reject\"\n")
 	site.Start(t)

@@ -9,12 +9,36 @@ import (
 	"time"
 )
 
+// Replies reads what an LMTP server says.
+type Replies struct {
+	Conn net.Conn
+	r    *bufio.Reader
+}
+
+// Next returns the next reply, all lines of it as they came. On an error it returns what there is.
+func (r *Replies) Next() (string, error) {
+	if r.r == nil {
+		r.r = bufio.NewReader(r.Conn)
+	}
+	if err := r.Conn.SetReadDeadline(time.Now().Add(3 * patience)); err != nil {
+		return "", err
+	}
+	var reply strings.Builder
+	for {
+		line, err := r.r.ReadString('\n')
+		reply.WriteString(line)
+		if err != nil || len(line) < 4 || line[3] != '-' {
+			return reply.String(), err
+		}
+	}
+}
+
 // A Client is one LMTP connection. It is written by hand, so that a test sees every octet of the replies and can send
 // what no library would. A method that cannot go on fails the test.
 type Client struct {
 	tb         testing.TB
 	conn       net.Conn
-	r          *bufio.Reader
+	replies    *Replies
 	transcript strings.Builder
 }
 
@@ -32,7 +56,7 @@ func DialAt(tb testing.TB, network, address string) *Client {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { conn.Close() })
-	c := &Client{tb: tb, conn: conn, r: bufio.NewReader(conn)}
+	c := &Client{tb: tb, conn: conn, replies: &Replies{Conn: conn}}
 	c.Reply()
 	if reply := c.Command("LHLO client.example"); !strings.HasPrefix(reply, "250") {
 		tb.Fatalf("LHLO: %q", reply)
@@ -43,21 +67,12 @@ func DialAt(tb testing.TB, network, address string) *Client {
 // Reply reads one reply, all lines of it as they came.
 func (c *Client) Reply() string {
 	c.tb.Helper()
-	if err := c.conn.SetReadDeadline(time.Now().Add(3 * patience)); err != nil {
-		c.tb.Fatal(err)
+	reply, err := c.replies.Next()
+	if err != nil {
+		c.tb.Fatalf("reply %q: %v\nafter:\n%s", reply, err, c.Transcript())
 	}
-	var reply strings.Builder
-	for {
-		line, err := c.r.ReadString('\n')
-		reply.WriteString(line)
-		if err != nil {
-			c.tb.Fatalf("reply %q: %v\nafter:\n%s", reply.String(), err, c.Transcript())
-		}
-		if len(line) < 4 || line[3] != '-' {
-			c.transcript.WriteString(reply.String())
-			return reply.String()
-		}
-	}
+	c.transcript.WriteString(reply)
+	return reply
 }
 
 // Command sends one line and returns the reply.

@@ -200,6 +200,7 @@ func matches(got string, want []string) bool {
 // Every form damaged in every place: never lost, never refused, never passed off as signed, and nothing in replies and
 // exit codes that would tell the sender of it (DESIGN rule 2).
 func TestDamaged(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -266,6 +267,7 @@ func dialogue(t *testing.T, site *harness.Site, message []byte) string {
 // DESIGN rule 2 where it costs most: the postmaster has bad mail rejected. What is found behind our key changes no
 // reply and no exit code, and the mail goes to quarantine.
 func TestOracleUnderReject(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "\n[policy]\nenforce = \"reject\"\n")
 	site.Start(t)
@@ -318,4 +320,56 @@ func sealedFailure(t *testing.T, p *testpki.PKI) []byte {
 		t.Fatal(err)
 	}
 	return message(p.EncryptEntity(t, in, testpki.Options{}), testpki.Options{})
+}
+
+// domainFindings are those of a domain's signature in the open, by the place of the damage; "" for no x-domsec.
+var domainFindings = map[testpki.Place]string{
+	testpki.SignedContent:    `x-domsec=fail reason="message digest mismatch"`,
+	testpki.SignedAttributes: `x-domsec=fail reason="signature value wrong"`,
+	testpki.MessageDigest:    `x-domsec=fail reason="message digest mismatch"`,
+	testpki.SignatureValue:   `x-domsec=fail reason="signature value wrong"`,
+	testpki.SignerSerial:     `x-domsec=permerror reason="no signer certificate"`,
+	testpki.CertificateValue: `x-domsec=policy reason="untrusted certificate"`,
+	testpki.Structure:        domsecUnread,
+	testpki.Base64Cut:        domsecUnread,
+	testpki.Base64Letter:     domsecUnread,
+	testpki.MediaType:        "",
+}
+
+// A domain's signature, damaged in every place, in the open and inside a ciphertext: never a pass, never a difference to
+// the sender.
+func TestDamagedDomainSignature(t *testing.T) {
+	t.Parallel()
+	p := testpki.Shared(t)
+	site := newSite(t, p, "")
+	site.Start(t)
+	want := dialogue(t, site, domainSealed(t, p, sealing{}))
+	for _, address := range addresses("example.net") {
+		site.Take(t, address)
+	}
+	for _, author := range []string{"", testpki.AliceP256} {
+		entity := domainEntity(t, p, sealing{author: author})
+		for _, place := range testpki.SignedPlaces {
+			in, err := testpki.Damage(entity, place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = append(bytes.TrimSuffix(in, []byte("\r\n")), "\r\n"...)
+			for name, m := range map[string][]byte{"open": message(in, testpki.Options{}), "sealed": message(p.EncryptEntity(t, in, testpki.Options{}), testpki.Options{})} {
+				if got := dialogue(t, site, m); got != want {
+					t.Errorf("%s, %s, by %q: LMTP dialogue %q, want %q", place, name, author, got, want)
+				}
+				all := sendStdout(t, site, m, []string{"incapable@example.net"})
+				for _, address := range addresses("example.net") {
+					all = append(all, site.Take(t, address))
+				}
+				for _, delivered := range all {
+					domsec := find(takeApart(t, delivered, m, nil, nil).results(t), "x-domsec=")
+					if strings.HasPrefix(domsec, "x-domsec=pass") || name == "open" && !matches(domsec, []string{domainFindings[place]}) {
+						t.Errorf("%s, %s, by %q: %s, want %s", place, name, author, domsec, domainFindings[place])
+					}
+				}
+			}
+		}
+	}
 }

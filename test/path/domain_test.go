@@ -83,6 +83,7 @@ const (
 // What the domain of the sender has signed passes; what another has signed is flagged to the user (SEEDS DOM-R6, DOM-R15), in
 // every class and by every way.
 func TestDomainSignature(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -198,6 +199,7 @@ func checkDomainView(t *testing.T, p *testpki.PKI, d delivery, delivered []byte,
 
 // The certificate of a domain has no address, so it is named by serial number and issuer.
 func TestDomainCertificateProperties(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	message := domainSealed(t, p, sealing{author: testpki.Alice, encrypted: true})
@@ -208,6 +210,7 @@ func TestDomainCertificateProperties(t *testing.T) {
 
 // A Subject that only looks like ours loses its bracket (DESIGN, the flag to the user).
 func TestForgedFlag(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	forged := "Subject: [Warning: sealed by example.com, not by the sender's domain]\r\n Figures\r\n"
@@ -226,6 +229,7 @@ func TestForgedFlag(t *testing.T) {
 // DESIGN rule 11: a ciphertext is opened for recipients of the domain it is for, and for no other, whoever stands beside them
 // in the transaction.
 func TestTwoDomains(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -277,6 +281,7 @@ func TestTwoDomains(t *testing.T) {
 
 // One DATA, several recipients: replies in the order of RCPT, each with its own delivery, a refused one in between.
 func TestReplyOrder(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -306,6 +311,7 @@ func TestReplyOrder(t *testing.T) {
 
 // The filter that is not told the recipient takes the default class and the keys of the first domain.
 func TestUnknownRecipient(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	for name, want := range map[string]string{testpki.DCANet: text, testpki.DCAOrg: ""} {

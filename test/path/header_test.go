@@ -82,6 +82,7 @@ func isForged(f harness.Field) bool {
 // THREATS B16 to B18: whatever S/MIME is in the message, whatever the way and the class, what is forged is gone and what others
 // wrote is there.
 func TestForgedFields(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -117,6 +118,7 @@ func position(fields []harness.Field, name string) int {
 
 // A field name with a fold before the colon, and a first line that would continue a field of ours.
 func TestForgedByFolding(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -172,6 +174,7 @@ const smuggled = "From: Smuggled <smuggled@example.com>\r\n" +
 	"DOMSEC-Flag: smuggled\r\n"
 
 func TestFieldsInside(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)
@@ -214,6 +217,7 @@ func TestFieldsInside(t *testing.T) {
 // THREATS B03 and B13: what is in the header twice is read by some as one, by some as the other. No signature binds any of
 // them, nothing is opened, nothing is repaired, and the mail is delivered.
 func TestDoubleFields(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)

@@ -117,6 +117,7 @@ func forms(t *testing.T, p *testpki.PKI) []form {
 
 // Every form, by every way, for every class.
 func TestOpenSSL(t *testing.T) {
+	t.Parallel()
 	p := testpki.Shared(t)
 	site := newSite(t, p, "")
 	site.Start(t)

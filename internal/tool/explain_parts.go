@@ -83,13 +83,21 @@ func (w *partWalk) descend(media message.MediaType, header *message.Header, body
 		}
 		media = mediaType(header)
 		if isSMIME(media) {
-			w.found = append(w.found, ReportPart{section + "1", media.Type, false})
+			w.found = append(w.found, ReportPart{sectionOf(media, section), media.Type, false})
 		}
 	}
 	boundary := media.Params["boundary"]
 	if strings.HasPrefix(media.Type, "multipart/") && boundary != "" && identity(header) && len(w.open) < maxPartDepth {
 		w.open = append(w.open, openPart{parts: message.NewMultipart(body, boundary), section: section})
 	}
+}
+
+// sectionOf names the body of an attached message: a multipart has no number of its own (RFC 3501 section 6.4.5).
+func sectionOf(media message.MediaType, section string) string {
+	if strings.HasPrefix(media.Type, "multipart/") {
+		return strings.TrimSuffix(section, ".")
+	}
+	return section + "1"
 }
 
 // identity reports whether a body is written without a transfer encoding.

@@ -28,6 +28,7 @@ type Report struct {
 	Decision     ReportDecision `json:"decision"`
 	Views        []ReportView   `json:"views"`
 	Removed      []ReportField  `json:"removed"`
+	Changed      []ReportField  `json:"changed"`
 	Parts        []ReportPart   `json:"parts"`
 	LimitReached bool           `json:"limit_reached,omitempty"`
 }
@@ -96,7 +97,7 @@ type ReportView struct {
 	Repackaged bool   `json:"repackaged,omitempty"` // an opaque signature becomes multipart/signed
 }
 
-// A ReportField is a field of the received header that would be removed.
+// A ReportField is a field of the received header that would be removed, or one that would be changed as it would be.
 type ReportField struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -119,7 +120,6 @@ func newReport(e *agent.Explanation) (Report, error) {
 		Results:      []ReportResult{},
 		Class:        string(e.Class),
 		Decision:     ReportDecision{string(e.Decision.Action), string(e.Decision.View), string(e.Decision.Reason)},
-		Removed:      []ReportField{},
 		LimitReached: e.LimitReached,
 	}
 	verdicts := e.Decision.Results
@@ -135,8 +135,7 @@ func newReport(e *agent.Explanation) (Report, error) {
 		d := c.Decision
 		r.Views = append(r.Views, ReportView{string(c.Class), string(d.Action), string(d.View), string(d.Reason), d.Depth, d.Repack})
 	}
-	var err error
-	r.Removed, err = removedFields(e)
+	err := r.addFields(e)
 	return r, err
 }
 
@@ -215,21 +214,27 @@ func reportResult(v policy.Verdict) ReportResult {
 	return r
 }
 
-// removedFields lists the received fields that policy takes out. The Content-* fields that make way for those of an
-// inner layer are no loss and not among them.
-func removedFields(e *agent.Explanation) ([]ReportField, error) {
-	removed := []ReportField{}
+// addFields lists the received fields that policy takes out or changes. The Content-* fields that make way for those of
+// an inner layer are no loss and not among them.
+func (r *Report) addFields(e *agent.Explanation) error {
+	r.Removed, r.Changed = []ReportField{}, []ReportField{}
 	for _, edit := range e.Decision.Edits {
-		if edit.Op != message.Remove {
+		if edit.Op == message.Prepend {
+			continue
+		}
+		name := e.View.Header.Name(edit.Index)
+		if edit.Op == message.Replace {
+			_, value, _ := strings.Cut(edit.Text, ":")
+			r.Changed = append(r.Changed, ReportField{name, strings.TrimSpace(strings.ReplaceAll(value, "\r\n", ""))})
 			continue
 		}
 		value, err := e.View.Header.Value(edit.Index)
 		if err != nil && !errors.Is(err, message.ErrFieldTooLong) {
-			return nil, err
+			return err
 		}
-		removed = append(removed, ReportField{e.View.Header.Name(edit.Index), value})
+		r.Removed = append(r.Removed, ReportField{name, value})
 	}
-	return removed, nil
+	return nil
 }
 
 // printable takes from a text what could move a cursor or end a line.

@@ -35,7 +35,7 @@ func (r Report) writeLayers(w *errWriter) {
 		if l.Detached {
 			form = ", detached"
 		}
-		n.line("layer %d: %s%s, %s: %s", i+1, l.Type, form, l.Role, outcomeOf(l.Result, l.Reason))
+		n.line("layer %d: %s, role %s%s: %s", i+1, l.Type, l.Role, form, outcomeOf(l.Result, l.Reason))
 		n.value("why", l.Why)
 		n.value("fault", l.Fault)
 		n.value("part", l.Part)
@@ -140,12 +140,16 @@ func (r Report) writeViews(w *errWriter) {
 }
 
 func (r Report) writeFields(w *errWriter) {
-	if len(r.Removed) == 0 {
-		return
-	}
-	w.printf("\nremoved from the header\n")
-	for _, f := range r.Removed {
-		w.printf("  %s: %s\n", printable(f.Name), printable(f.Value))
+	for _, list := range []struct {
+		title  string
+		fields []ReportField
+	}{{"removed from the header", r.Removed}, {"changed in the header", r.Changed}} {
+		if len(list.fields) > 0 {
+			w.printf("\n%s\n", list.title)
+		}
+		for _, f := range list.fields {
+			w.printf("  %s: %s\n", printable(f.Name), printable(f.Value))
+		}
 	}
 }
 

@@ -1,4 +1,3 @@
-// Package tool holds what the paperknife commands do, one file each.
 package tool
 
 import (
@@ -39,6 +38,16 @@ const demoMessage = "From: Alice Arden <" + demoSender + ">\r\n" +
 	"Content-Type: text/plain; charset=us-ascii\r\n" +
 	"\r\n" +
 	"Third quarter: 42.\r\n"
+
+const demoArguments = "[DIR]"
+
+func runDemo(ctx context.Context, args []string, s Streams) error {
+	flags := newFlags("demo", demoArguments, s)
+	if err := parseFlags(flags, args, 0, 1); err != nil {
+		return err
+	}
+	return Demo(ctx, flags.Arg(0), s.Out)
+}
 
 // Demo shows the main job with no configuration: it makes a CA, a partner and a domain in dir (empty: a temporary
 // directory, removed afterwards), starts the LMTP server in this process, sends a message through it that was signed by

@@ -170,7 +170,8 @@ var stockPreambles = []string{
 
 // preambleSaysNothing reports whether the preamble is blank or one of stockPreambles.
 func preambleSaysNothing(parts *message.Multipart) bool {
-	return parts.PreambleBlank() || slices.Contains(stockPreambles, parts.Preamble())
+	text, whole := parts.Preamble()
+	return parts.PreambleBlank() || whole && slices.Contains(stockPreambles, text)
 }
 
 // signaturePart reads the second part, which must be a SignedData without content: one that carries its own is the

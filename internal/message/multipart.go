@@ -39,6 +39,7 @@ type Multipart struct {
 
 	preamble      []byte
 	preambleBlank bool
+	preambleCut   bool // it is longer than what is kept
 }
 
 // A delimiter is a delimiter line, together with the line end before it.
@@ -107,9 +108,9 @@ func (m *Multipart) finishPart() error {
 
 func (m *Multipart) addPreamble(p []byte) {
 	m.preambleBlank = m.preambleBlank && isWhiteSpace(p)
-	if room := maxPreamble - len(m.preamble); room > 0 {
-		m.preamble = append(m.preamble, p[:min(room, len(p))]...)
-	}
+	room := min(maxPreamble-len(m.preamble), len(p))
+	m.preamble = append(m.preamble, p[:room]...)
+	m.preambleCut = m.preambleCut || room < len(p)
 }
 
 // PreambleBlank reports whether there is nothing but white space before the first delimiter. It is known after the first
@@ -117,8 +118,10 @@ func (m *Multipart) addPreamble(p []byte) {
 func (m *Multipart) PreambleBlank() bool { return m.preambleBlank }
 
 // Preamble returns the first octets of the preamble, 256 at most, without white space around them, for those who know
-// harmless ones.
-func (m *Multipart) Preamble() string { return strings.Trim(string(m.preamble), " \t\r\n") }
+// harmless ones, and whether that is all there is.
+func (m *Multipart) Preamble() (text string, whole bool) {
+	return strings.Trim(string(m.preamble), " \t\r\n"), !m.preambleCut
+}
 
 // EpilogueBlank reads the input to its end and reports whether there is nothing but white space after the close
 // delimiter. It is called after NextPart returned io.EOF.

@@ -274,13 +274,14 @@ func TestPreamble(t *testing.T) {
 	for in, want := range map[string]string{
 		"\r\nThis is an S/MIME signed message\r\n\r\n--b\r\n": "This is an S/MIME signed message",
 		"": "", "--b\n": "", strings.Repeat("x", 300) + "\n--b\n": strings.Repeat("x", 256),
+		"y" + strings.Repeat(" ", 300) + "z\n--b\n": "y",
 	} {
 		m := NewMultipart(strings.NewReader(in), "b")
 		if _, err := m.NextPart(); err != nil && err != io.EOF {
 			t.Fatal(err)
 		}
-		if m.Preamble() != want {
-			t.Errorf("%.40q: %q", in, m.Preamble())
+		if text, whole := m.Preamble(); text != want || whole != (len(in) < 256) {
+			t.Errorf("%.40q: %q, whole %v", in, text, whole)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func verdict(result string, reason Reason) domsecResult {
 }
 
 func domainSigner(facts Facts, settings Settings, i, j int) domsecResult {
-	layer, signer, judgement := facts.Layers[i], facts.Layers[i].Signers[j], facts.Judgements[i][j]
+	signer, judgement := facts.Layers[i].Signers[j], facts.Judgements[i][j]
 	result, reason := cryptoResult(signer)
 	switch {
 	case result == resultNeutral:
@@ -99,7 +99,7 @@ func domainSigner(facts Facts, settings Settings, i, j int) domsecResult {
 		return verdict(resultFail, ReasonRevoked)
 	case facts.Originator.Fault != "":
 		return verdict(resultPermerror, facts.Originator.Fault)
-	case !layer.WholeBody:
+	case beside(facts.Layers, i):
 		return verdict(resultPolicy, ReasonBeside)
 	case weakness(signer) != "":
 		return verdict(resultPolicy, weakness(signer))

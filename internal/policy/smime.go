@@ -53,7 +53,7 @@ func signerResult(facts Facts, i, j int) (string, Reason) {
 	switch {
 	case judgement.Revoked:
 		return resultFail, ReasonRevoked
-	case !layer.WholeBody:
+	case beside(facts.Layers, i):
 		return resultPolicy, ReasonBeside
 	case layer.Role == unwrap.RoleMLA:
 		return resultPolicy, ReasonMailingList
@@ -65,6 +65,14 @@ func signerResult(facts Facts, i, j int) (string, Reason) {
 		return resultPolicy, facts.Originator.Fault
 	}
 	return bound(facts, i, judgement)
+}
+
+// beside reports whether something that nobody signed may be shown beside what layer i signed: in that layer, or in one
+// around it, which is no more than a multipart with other parts when it is broken (THREATS B01, B08).
+func beside(layers []unwrap.Layer, i int) bool {
+	return slices.ContainsFunc(layers[:i+1], func(l unwrap.Layer) bool {
+		return l.Type == unwrap.Signed && (!l.WholeBody || l.Fault != nil)
+	})
 }
 
 // cryptoResult is what the signature alone says.

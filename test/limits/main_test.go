@@ -6,7 +6,6 @@ package limits
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paperknife/seal"
+	"paperknife/test/harness"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	workDir = dir
-	code := m.Run()
+	code := harness.Main(m)
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -35,23 +35,8 @@ var workDir string
 // binary returns the path of a program of ours.
 func binary(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, name)
+	return filepath.Join(harness.Programs(t), name)
 }
-
-var build = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(workDir, "bin")
-	cmd := exec.Command("go", "build", "-o", dir+"/", "paperknife/cmd/lmtpd", "paperknife/cmd/deliver-filter")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return dir, nil
-})
 
 // parties are who seals and who opens.
 type parties struct {

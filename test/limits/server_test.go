@@ -176,10 +176,13 @@ func (s *server) cpu(t testing.TB) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// descriptors is the number of open files of the server.
+// descriptors is the number of open files of the server, 0 where only root may know it: lmtpd is shielded.
 func (s *server) descriptors(t testing.TB) int {
 	t.Helper()
 	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid()))
+	if errors.Is(err, os.ErrPermission) && os.Getuid() != 0 {
+		return 0
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func pendingKeys(t *testing.T) map[string]bool {
 	for _, file := range sources(t, "../internal/config") {
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
-			if !ok || spec.Names[0].Name != "pending" {
+			if !ok || spec.Names[0].Name != "pendingKeys" {
 				return true
 			}
 			for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
@@ -183,7 +183,7 @@ func pendingKeys(t *testing.T) map[string]bool {
 		})
 	}
 	if len(keys) == 0 {
-		t.Fatal("no table named pending in internal/config: this test has to learn where it went")
+		t.Fatal("no table named pendingKeys in internal/config: this test has to learn where it went")
 	}
 	return keys
 }

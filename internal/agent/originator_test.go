@@ -8,6 +8,7 @@ import (
 	"paperknife/internal/message"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
+	"paperknife/internal/trust"
 )
 
 // THREATS B03 to B07: what the From fields of a header say, and what is no From at all. A case with a fault can
@@ -136,4 +137,36 @@ func TestPassNamesTheSigner(t *testing.T) {
 	if !strings.Contains(got, "smime=pass") || !strings.Contains(got, "body.smime-identifier="+eve) || strings.Contains(got, alice) {
 		t.Errorf("results:\n%s", got)
 	}
+}
+
+// Whatever stands in From: no panic, and what is found is addresses with a domain each, none of which a signature
+// could be bound to by a trick of spelling.
+func FuzzFrom(f *testing.F) {
+	for _, c := range froms {
+		if _, body, ok := strings.Cut(c.header, ":"); ok && len(body) < 1000 {
+			f.Add(strings.Trim(body, " \r\n"))
+		}
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		got, err := parseFrom(value)
+		if err != nil {
+			if len(got.Addresses) > maxFromAddresses {
+				t.Errorf("%d addresses", len(got.Addresses))
+			}
+			return
+		}
+		if len(got.Addresses) == 0 || len(got.Addresses) != len(got.Domains) || len(got.Addresses) > maxFromAddresses {
+			t.Fatalf("%q: addresses %q, domains %q", value, got.Addresses, got.Domains)
+		}
+		for i, address := range got.Addresses {
+			normal, err := trust.NormalizeDomain(got.Domains[i])
+			local, found := strings.CutSuffix(address, "@"+got.Domains[i])
+			if err != nil || normal != got.Domains[i] || !found || local == "" {
+				t.Errorf("%q: address %q, domain %q", value, address, got.Domains[i])
+			}
+			if strings.ContainsAny(address, "\x00\r\n") {
+				t.Errorf("%q: control characters in %q", value, address)
+			}
+		}
+	})
 }

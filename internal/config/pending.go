@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// pending are the keys that are read but do nothing yet. A key leaves the table with the change that makes it work.
+// pendingKeys are the keys that are read but do nothing yet. A key leaves the table with the change that makes it work.
 var pendingKeys = []struct {
 	key  string
 	used func(c, standard *Config) bool

@@ -15,11 +15,12 @@ import (
 // clock, the content cipher is a package global that starts as DES, its OAEP parameters leave out the MGF hash, and
 // content has to be in memory. The tests read everything back with it.
 
-// The identifiers of RFC 5652, RFC 5754, RFC 3565, RFC 4055, RFC 2634 and RFC 3183.
+// The identifiers of RFC 5652, RFC 5083, RFC 5754, RFC 3565, RFC 4055, RFC 2634 and RFC 3183.
 var (
-	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	oidSignedData    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
-	oidEnvelopedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 3}
+	oidData              = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidSignedData        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+	oidAuthEnvelopedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 23}
+	oidEnvelopedData     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 3}
 
 	oidContentType        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
 	oidMessageDigest      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -18,60 +16,47 @@ import (
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Cipher is the content encryption of an EnvelopedData.
-type Cipher int
-
-// The ciphers, RFC 3565.
-const (
-	AES256CBC Cipher = iota
-	AES192CBC
-	AES128CBC
-)
-
-var ciphers = map[Cipher]struct {
-	keySize int
-	oid     asn1.ObjectIdentifier
-}{
-	AES128CBC: {16, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}},
-	AES192CBC: {24, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}},
-	AES256CBC: {32, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}},
-}
-
-// EncryptOptions are the choices for an EnvelopedData. The zero value is AES-256-CBC with RSA PKCS #1 v1.5, which
-// every S/MIME reader knows.
+// EncryptOptions are the choices for an EnvelopedData or AuthEnvelopedData. The zero value is AES-256-CBC with RSA
+// PKCS #1 v1.5, which every S/MIME reader knows.
 type EncryptOptions struct {
 	Cipher       Cipher
 	OAEP         crypto.Hash // RSAES-OAEP with this hash; 0: PKCS #1 v1.5
 	MGFHash      crypto.Hash // the hash of MGF1; 0: that of OAEP
 	Label        []byte      // the OAEP label
 	SubjectKeyID bool        // name recipients by subjectKeyIdentifier instead of issuer and serial number
+	// Attributes are authenticated attributes, for AES-GCM only; with any of them there is contentType too. OpenSSL 3.0
+	// does not read an object that has them: it expects another tag than RFC 5083 section 2.1 prints.
+	Attributes []Attribute
 }
 
-// EncryptTo puts an EnvelopedData for the recipients around the entity. A recipient's certificate has an RSA key and,
+// EncryptTo puts an envelope for the recipients around the entity. A recipient's certificate has an RSA key and,
 // where it has a key usage at all, keyEncipherment.
 func EncryptTo(entity []byte, recipients []*x509.Certificate, o EncryptOptions) ([]byte, error) {
 	var content, out bytes.Buffer
 	if _, err := (&crlfWriter{w: &content}).Write(entity); err != nil {
 		return nil, err
 	}
-	size := int64(content.Len())/aes.BlockSize*aes.BlockSize + aes.BlockSize
-	err := writeEnveloped(&out, &content, size, recipients, o)
+	err := writeEnvelope(&out, &content, int64(content.Len()), recipients, o)
 	return out.Bytes(), err
 }
 
 // WriteEncrypted is EncryptTo for an entity of any size, in constant memory. The object is BER of indefinite length.
 func WriteEncrypted(w io.Writer, entity io.Reader, recipients []*x509.Certificate, o EncryptOptions) error {
-	return writeEnveloped(w, entity, indefinite, recipients, o)
+	return writeEnvelope(w, entity, indefinite, recipients, o)
 }
 
-// writeEnveloped writes the pkcs7-mime entity; size is that of the ciphertext.
-func writeEnveloped(w io.Writer, entity io.Reader, size int64, recipients []*x509.Certificate, o EncryptOptions) error {
+// writeEnvelope writes the pkcs7-mime entity; size is that of the entity, which then has its line ends already.
+func writeEnvelope(w io.Writer, entity io.Reader, size int64, recipients []*x509.Certificate, o EncryptOptions) error {
+	smimeType := "enveloped-data"
+	if o.Cipher.authenticates() {
+		smimeType = "authEnveloped-data"
+	}
 	out := bufio.NewWriterSize(w, chunk)
-	if _, err := out.WriteString(pkcs7MIMEHeader("enveloped-data")); err != nil {
+	if _, err := out.WriteString(pkcs7MIMEHeader(smimeType)); err != nil {
 		return err
 	}
 	encoder := newBase64Writer(out)
-	if err := writeEnvelopedData(encoder, entity, size, recipients, o); err != nil {
+	if err := writeEnvelopeObject(encoder, entity, size, recipients, o); err != nil {
 		return err
 	}
 	if err := encoder.Close(); err != nil {
@@ -80,82 +65,133 @@ func writeEnveloped(w io.Writer, entity io.Reader, size int64, recipients []*x50
 	return out.Flush()
 }
 
-func writeEnvelopedData(w io.Writer, entity io.Reader, size int64, recipients []*x509.Certificate, o EncryptOptions) error {
-	algorithm, ok := ciphers[o.Cipher]
-	if !ok {
+func writeEnvelopeObject(w io.Writer, entity io.Reader, size int64, recipients []*x509.Certificate, o EncryptOptions) error {
+	if _, ok := ciphers[o.Cipher]; !ok {
 		return fmt.Errorf("unknown cipher %d", o.Cipher)
 	}
-	key, iv := make([]byte, algorithm.keySize), make([]byte, aes.BlockSize)
-	rand.Read(key) // never fails
-	rand.Read(iv)
-	infos, err := recipientInfos(key, recipients, o)
+	if len(o.Attributes) > 0 && !o.Cipher.authenticates() {
+		return errors.New("authenticated attributes ask for AES-GCM")
+	}
+	e, err := newEncryption(o.Cipher)
 	if err != nil {
 		return err
 	}
-	encryption, err := build(func(b *cryptobyte.Builder) { addAlgorithm(b, algorithm.oid, element(0x04, iv)) })
+	infos, err := recipientInfos(e.key, recipients, o)
 	if err != nil {
 		return err
 	}
-	f, err := envelopedFrame(infos, encryption, o.SubjectKeyID, size)
+	attributes, err := o.authAttributes()
 	if err != nil {
 		return err
 	}
-	block, err := aes.NewCipher(key)
+	if size != indefinite {
+		size = e.size(size)
+	}
+	f, err := o.frame(infos, e.algorithm, attributes, size)
 	if err != nil {
 		return err
 	}
 	if err := writeAll(w, f.open); err != nil {
 		return err
 	}
-	if err := writeCiphertext(w, entity, size, cipher.NewCBCEncrypter(block, iv)); err != nil {
+	if err := writeCiphertext(w, entity, size, e); err != nil {
 		return err
 	}
-	return writeAll(w, f.close)
+	return writeAll(w, f.closeWith(e, attributes))
 }
 
 // writeCiphertext encrypts the entity, in pieces when the size is not known.
-func writeCiphertext(w io.Writer, entity io.Reader, size int64, mode cipher.BlockMode) error {
-	if size != indefinite {
-		cbc := &cbcWriter{w: w, mode: mode}
-		if _, err := io.Copy(cbc, entity); err != nil {
-			return err
-		}
-		return cbc.Close()
-	}
+func writeCiphertext(w io.Writer, entity io.Reader, size int64, e *encryption) error {
 	pieces := newChunkWriter(w)
-	cbc := &cbcWriter{w: pieces, mode: mode}
-	if _, err := io.Copy(&crlfWriter{w: cbc}, entity); err != nil {
+	if size == indefinite {
+		w = pieces
+	}
+	encrypter, err := e.writer(w)
+	if err != nil {
 		return err
 	}
-	if err := cbc.Close(); err != nil {
+	to := io.Writer(encrypter)
+	if size == indefinite {
+		to = &crlfWriter{w: encrypter}
+	}
+	if _, err := io.Copy(to, entity); err != nil {
+		return err
+	}
+	if err := encrypter.Close(); err != nil {
 		return err
 	}
 	return pieces.flush()
 }
 
-// envelopedFrame returns ContentInfo, EnvelopedData and EncryptedContentInfo around n octets of ciphertext.
-func envelopedFrame(infos [][]byte, encryption []byte, subjectKeyID bool, n int64) (frame, error) {
+// authAttributes returns the DER of the authenticated attributes, with contentType among them.
+func (o EncryptOptions) authAttributes() ([][]byte, error) {
+	if len(o.Attributes) == 0 {
+		return nil, nil
+	}
+	contentType, err := asn1.Marshal(oidData)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	for _, a := range append([]Attribute{{oidContentType, [][]byte{contentType}}}, o.Attributes...) {
+		der, err := a.marshal()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, der)
+	}
+	return out, nil
+}
+
+// An envelopeFrame is a frame with room for the tag, which is known once everything was encrypted.
+type envelopeFrame struct {
+	frame
+	tag int // offset in close; 0: none
+}
+
+func (f envelopeFrame) closeWith(e *encryption, attributes [][]byte) []byte {
+	if f.tag > 0 {
+		var aad []byte
+		if len(attributes) > 0 {
+			aad = setOf(0x31, attributes)
+		}
+		tag := e.tag.Sum(aad)
+		copy(f.close[f.tag:], tag[:])
+	}
+	return f.close
+}
+
+// frame returns ContentInfo, EnvelopedData or AuthEnvelopedData and EncryptedContentInfo around n octets of ciphertext.
+func (o EncryptOptions) frame(infos [][]byte, encryption []byte, attributes [][]byte, n int64) (f envelopeFrame, err error) {
 	idData, err := asn1.Marshal(oidData)
 	if err != nil {
-		return frame{}, err
+		return f, err
 	}
-	idEnvelopedData, err := asn1.Marshal(oidEnvelopedData)
-	if err != nil {
-		return frame{}, err
-	}
+	idContent := oidEnvelopedData
 	version, content := byte(0), byte(0x80)
-	if subjectKeyID {
+	if o.SubjectKeyID {
 		version = 2 // RFC 5652 section 6.1: a RecipientInfo that is not of version 0
 	}
 	if n == indefinite {
 		content = 0xa0
 	}
+	f.frame = frame{}.wrap(content, n, nil, nil).wrap(0x30, n, append(idData, encryption...), nil)
+	var after []byte
+	if o.Cipher.authenticates() {
+		idContent, version = oidAuthEnvelopedData, 0 // RFC 5083 section 2.1
+		if len(attributes) > 0 {
+			after = setOf(0xa1, attributes)
+		}
+		after = append(after, element(0x04, make([]byte, tagSize))...)
+		f.tag = len(f.close) + len(after) - tagSize
+	}
+	id, err := asn1.Marshal(idContent)
+	if err != nil {
+		return f, err
+	}
 	before := append([]byte{2, 1, version}, setOf(0x31, infos)...)
-	return frame{}.wrap(content, n, nil, nil).
-		wrap(0x30, n, append(idData, encryption...), nil).
-		wrap(0x30, n, before, nil).
-		wrap(0xa0, n, nil, nil).
-		wrap(0x30, n, idEnvelopedData, nil), nil
+	f.frame = f.frame.wrap(0x30, n, before, after).wrap(0xa0, n, nil, nil).wrap(0x30, n, id, nil)
+	return f, nil
 }
 
 func recipientInfos(key []byte, recipients []*x509.Certificate, o EncryptOptions) ([][]byte, error) {
@@ -263,34 +299,4 @@ func (o EncryptOptions) oaepParameters() ([]byte, error) {
 
 func addExplicit(b *cryptobyte.Builder, n uint8, f cryptobyte.BuilderContinuation) {
 	b.AddASN1(cryptobyte_asn1.Tag(n).ContextSpecific().Constructed(), f)
-}
-
-// A cbcWriter encrypts whole blocks as they come and pads at Close (RFC 5652 section 6.3).
-type cbcWriter struct {
-	w    io.Writer
-	mode cipher.BlockMode
-	buf  []byte // less than a block between calls
-	out  []byte
-}
-
-func (c *cbcWriter) Write(p []byte) (int, error) {
-	c.buf = append(c.buf, p...)
-	whole := len(c.buf) / aes.BlockSize * aes.BlockSize
-	if err := c.blocks(c.buf[:whole]); err != nil {
-		return 0, err
-	}
-	c.buf = append(c.buf[:0], c.buf[whole:]...)
-	return len(p), nil
-}
-
-func (c *cbcWriter) blocks(p []byte) error {
-	c.out = append(c.out[:0], p...)
-	c.mode.CryptBlocks(c.out, c.out)
-	_, err := c.w.Write(c.out)
-	return err
-}
-
-func (c *cbcWriter) Close() error {
-	pad := aes.BlockSize - len(c.buf)
-	return c.blocks(append(c.buf, bytes.Repeat([]byte{byte(pad)}, pad)...))
 }

@@ -159,6 +159,8 @@ func TestRefused(t *testing.T) {
 		"P-256":        {[]*x509.Certificate{w.aliceP256.Certificate}, EncryptOptions{}, "unsupported key type"},
 		"signer":       {[]*x509.Certificate{w.rsa.Certificate}, EncryptOptions{}, "keyEncipherment"},
 		"cipher":       {[]*x509.Certificate{w.dca.Certificate}, EncryptOptions{Cipher: 99}, "unknown cipher"},
+		"AAD for CBC":  {[]*x509.Certificate{w.dca.Certificate}, EncryptOptions{Attributes: []Attribute{{}}}, "ask for AES-GCM"},
+		"attribute":    {[]*x509.Certificate{w.dca.Certificate}, EncryptOptions{Cipher: AES128GCM, Attributes: []Attribute{{}}}, "invalid object identifier"},
 		"OAEP of MD5":  {[]*x509.Certificate{w.dca.Certificate}, EncryptOptions{OAEP: crypto.MD5}, "unsupported digest"},
 		"one of three": {[]*x509.Certificate{w.dca.Certificate, w.rsa.Certificate, w.alice.Certificate}, EncryptOptions{}, "example.com signing"},
 	} {
@@ -181,6 +183,9 @@ func TestFaults(t *testing.T) {
 		"empty": WriteEmptySignature,
 		"enveloped": func(out io.Writer, in io.Reader) error {
 			return WriteEncrypted(out, in, to, EncryptOptions{})
+		},
+		"authEnveloped": func(out io.Writer, in io.Reader) error {
+			return WriteEncrypted(out, in, to, EncryptOptions{Cipher: AES128GCM})
 		},
 	} {
 		var whole bytes.Buffer
@@ -226,12 +231,14 @@ func TestMemory(t *testing.T) {
 	if err := WriteSigned(io.Discard, stream(), w.p256, SignOptions{Detached: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteEncrypted(io.Discard, stream(), []*x509.Certificate{w.dca.Certificate}, EncryptOptions{}); err != nil {
-		t.Fatal(err)
+	for _, c := range []Cipher{AES256CBC, AES256GCM} {
+		if err := WriteEncrypted(io.Discard, stream(), []*x509.Certificate{w.dca.Certificate}, EncryptOptions{Cipher: c}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
-		t.Errorf("%d octets allocated for 3 streams of %d", got, size)
+		t.Errorf("%d octets allocated for 4 streams of %d", got, size)
 	}
 }
 

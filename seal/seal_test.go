@@ -288,6 +288,9 @@ func TestEncryption(t *testing.T) {
 			"aes256":            {},
 			"aes192":            {Cipher: AES192CBC},
 			"aes128":            {Cipher: AES128CBC},
+			"gcm256":            {Cipher: AES256GCM},
+			"gcm192":            {Cipher: AES192GCM, OAEP: crypto.SHA256},
+			"gcm128-ski":        {Cipher: AES128GCM, SubjectKeyID: true},
 			"ski":               {SubjectKeyID: true},
 			"oaep-sha1":         {OAEP: crypto.SHA1},
 			"oaep-sha256":       {OAEP: crypto.SHA256},
@@ -295,7 +298,7 @@ func TestEncryption(t *testing.T) {
 			"oaep-sha1-mgf256":  {OAEP: crypto.SHA1, MGFHash: crypto.SHA256},
 			"oaep-sha512-label": {OAEP: crypto.SHA512, Label: []byte("label")},
 		} {
-			if name != "plain" && form != "aes256" {
+			if name != "plain" && form != "aes256" && form != "gcm256" {
 				continue
 			}
 			t.Run(name+"/"+form, func(t *testing.T) {

@@ -7,20 +7,45 @@ import (
 	"io"
 
 	"paperknife/internal/cms"
+	"paperknife/internal/message"
 	"paperknife/internal/spool"
 )
 
-// enterEnvelope opens an EnvelopedData, when a RecipientInfo of it names a key of ours, into a spool of its own.
-func (w *walk) enterEnvelope(object *cms.Reader) (*stage, error) {
-	index := w.add(Layer{Type: Enveloped, Role: RoleOther, Part: w.part()})
+// A sealedObject is an EnvelopedData or an AuthEnvelopedData, read up to its ciphertext.
+type sealedObject struct {
+	*cms.Envelope
+	decrypt func(key []byte, to io.Writer) error
+	gated   bool // the plaintext is not authenticated
+}
+
+// readEnvelope reads an object of the given type. An AuthEnvelopedData is read a second time, from content.
+func (w *walk) readEnvelope(object *cms.Reader, content message.Content, contentType Type) (*sealedObject, error) {
+	if contentType == Enveloped {
+		e, err := object.EnvelopedData()
+		if err != nil {
+			return nil, err
+		}
+		return &sealedObject{&e.Envelope, e.Decrypt, true}, nil
+	}
+	a, err := object.AuthEnvelopedData()
+	if err != nil {
+		return nil, err
+	}
+	decrypt := func(key []byte, to io.Writer) error { return a.Decrypt(key, content.Open, to) }
+	return &sealedObject{&a.Envelope, decrypt, false}, nil
+}
+
+// enterEnvelope opens an envelope, when a RecipientInfo of it names a key of ours, into a spool of its own.
+func (w *walk) enterEnvelope(object *cms.Reader, content message.Content, contentType Type) (*stage, error) {
+	index := w.add(Layer{Type: contentType, Role: RoleOther, Part: w.part()})
 	layer := &w.result.Layers[index]
-	envelope, err := object.EnvelopedData()
+	envelope, err := w.readEnvelope(object, content, contentType)
 	if err != nil {
 		layer.Type, layer.Fault = Unreadable, err
 		return nil, nil
 	}
 	layer.Algorithms = []string{envelope.Cipher}
-	recipient := w.choose(layer, envelope)
+	recipient := w.choose(layer, envelope.Envelope)
 	if recipient == nil {
 		return nil, nil
 	}
@@ -41,7 +66,7 @@ func (w *walk) enterEnvelope(object *cms.Reader) (*stage, error) {
 }
 
 // choose names the one RecipientInfo that is tried (DESIGN rule 2).
-func (w *walk) choose(layer *Layer, envelope *cms.EnvelopedData) []byte {
+func (w *walk) choose(layer *Layer, envelope *cms.Envelope) []byte {
 	if w.options.Keys == nil {
 		return nil
 	}
@@ -81,11 +106,19 @@ func (w *walk) contentKey(layer *Layer, recipient []byte, size int) ([]byte, err
 }
 
 // decrypt runs the cipher over the whole ciphertext. Every failure that depends on the key or on the inside leads to
-// the same fact after the same work; nothing inside is looked at before (DESIGN rule 2). The gate listens meanwhile.
-func (w *walk) decrypt(layer *Layer, envelope *cms.EnvelopedData, key []byte) (*spool.Spool, *gate, error) {
+// the same fact after the same work; nothing inside is looked at before (DESIGN rule 2). The gate listens meanwhile,
+// but not to what a tag has authenticated (rule 5).
+func (w *walk) decrypt(layer *Layer, envelope *sealedObject, key []byte) (*spool.Spool, *gate, error) {
 	plaintext := &spoolWriter{Writer: spool.New(w.options.Spool)}
-	gate := &gate{}
-	failed := envelope.Decrypt(key, io.MultiWriter(plaintext, gate))
+	var to io.Writer = plaintext
+	gate := &gate{refused: !envelope.gated}
+	if envelope.gated {
+		to = io.MultiWriter(plaintext, gate)
+	}
+	failed := envelope.decrypt(key, to)
+	if errors.Is(failed, cms.ErrReread) {
+		plaintext.err = errors.Join(plaintext.err, failed)
+	}
 	if plaintext.err != nil || w.fault != nil {
 		plaintext.Discard()
 		return nil, nil, errors.Join(plaintext.err, w.fault)

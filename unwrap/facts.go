@@ -92,8 +92,8 @@ type Layer struct {
 
 	// Of an envelope:
 	ForUs    bool // a RecipientInfo names a key of ours
-	Opened   bool // decrypted; key length, padding and structure were right
-	GateGood bool // the plaintext passed the gate of DESIGN rule 5
+	Opened   bool // decrypted; key length, padding or tag, and structure were right
+	GateGood bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5
 	Covered  bool // a good signature with signed attributes inside this ciphertext covers all of it
 
 	// Strippable reports whether the content is a MIME entity that can take the layer's place.

@@ -151,9 +151,9 @@ func (w *walk) enterOpaque(at stage) (*stage, error) {
 	case contentType.Equal(cms.OIDSignedData):
 		return w.enterSigned(object, content)
 	case contentType.Equal(cms.OIDEnvelopedData):
-		return w.enterEnvelope(object)
+		return w.enterEnvelope(object, content, Enveloped)
 	case contentType.Equal(cms.OIDAuthEnvelopedData):
-		layer.Type, layer.Fault = AuthEnveloped, ErrContent
+		return w.enterEnvelope(object, content, AuthEnveloped)
 	case contentType.Equal(cms.OIDCompressedData):
 		layer.Type, layer.Fault = Compressed, ErrContent
 	default:

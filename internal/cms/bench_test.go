@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"testing"
 )
@@ -92,5 +93,47 @@ func benchVerify(b *testing.B, file string) {
 		if err != nil || v.errs[0] != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What the tag of AES-GCM costs alone.
+func BenchmarkGCMTag(b *testing.B) {
+	for _, piece := range []int{32 << 10, 64 << 10, 256 << 10} {
+		b.Run(fmt.Sprint(piece), func(b *testing.B) {
+			p := make([]byte, piece)
+			b.SetBytes(benchSize)
+			for b.Loop() {
+				tag, err := NewGCMTag(make([]byte, 32), make([]byte, 12))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for range benchSize / piece {
+					tag.Add(p)
+				}
+				tag.Sum(nil)
+			}
+		})
+	}
+}
+
+// Both readings of an AuthEnvelopedData, at a size that is held and at one that is read again.
+func BenchmarkAuthDecrypt(b *testing.B) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	for _, size := range []int{4 << 10, benchSize} {
+		object := authEnveloping{plaintext: make([]byte, size)}.der(b)
+		again := func() (io.Reader, error) { return bytes.NewReader(object), nil }
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				a, err := NewReader(bytes.NewReader(object)).AuthEnvelopedData()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := a.Decrypt(key, again, io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

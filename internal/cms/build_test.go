@@ -190,3 +190,91 @@ func pad(p []byte) []byte {
 	n := 16 - len(p)%16
 	return append(bytes.Clone(p), bytes.Repeat([]byte{byte(n)}, n)...)
 }
+
+// An authEnveloping is an AuthEnvelopedData for the test's RSA key, sealed by the standard library.
+type authEnveloping struct {
+	plaintext   []byte
+	key         []byte // default 32 octets
+	nonce       []byte
+	params      []byte
+	oid         asn1.ObjectIdentifier
+	contentType asn1.ObjectIdentifier
+	attrs       [][]byte // authAttrs, in the order of DER
+	rawAttrs    []byte   // whole element in their place
+	tagSize     int
+	mac         []byte                  // in place of the right one; whole element
+	ciphertext  func(raw []byte) []byte // the element; default: primitive
+	transport   []byte                  // key encryption algorithm
+	encrypted   []byte                  // encrypted key
+	unauthAttrs []byte                  // whole element
+}
+
+func (e authEnveloping) der(t testing.TB) []byte {
+	t.Helper()
+	if e.key == nil {
+		e.key = []byte("0123456789abcdef0123456789abcdef")
+	}
+	if e.nonce == nil {
+		e.nonce = []byte("fedcba987654")
+	}
+	if e.tagSize == 0 {
+		e.tagSize = 16
+	}
+	if e.params == nil {
+		e.params = seq(octetString(e.nonce), number(byte(e.tagSize)))
+	}
+	if e.oid == nil {
+		for _, c := range ciphers {
+			if c.mode == modeGCM && c.size == len(e.key) {
+				e.oid = c.oid
+			}
+		}
+	}
+	if e.contentType == nil {
+		e.contentType = OIDData
+	}
+	var aad []byte
+	if e.attrs != nil {
+		aad = set(e.attrs...)
+		if e.rawAttrs == nil {
+			e.rawAttrs = tagged(1, e.attrs...)
+		}
+	}
+	block, err := aes.NewCipher(e.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := g.Seal(nil, e.nonce, e.plaintext, aad)
+	raw := sealed[:len(e.plaintext)]
+	if e.mac == nil {
+		e.mac = octetString(sealed[len(e.plaintext):][:min(e.tagSize, 16)])
+	}
+	element := appendElement(nil, tagContextPrimitive, raw)
+	if e.ciphertext != nil {
+		element = e.ciphertext(raw)
+	}
+	if e.transport == nil {
+		e.transport = algorithm(oidRSAEncryption, null)
+	}
+	if e.encrypted == nil {
+		e.encrypted = encryptKey(t, e.key)
+	}
+	recipient := seq(number(0), identifier(t, cert(t, "rsa")), e.transport, octetString(e.encrypted))
+	info := seq(marshalOID(e.contentType), algorithm(e.oid, e.params), element)
+	return seq(marshalOID(OIDAuthEnvelopedData), tagged(0, seq(number(0), set(recipient), info, e.rawAttrs, e.mac, e.unauthAttrs)))
+}
+
+// pieces returns the ciphertext as OpenSSL writes it with -stream, each piece of at most n octets.
+func pieces(n int) func([]byte) []byte {
+	return func(raw []byte) []byte {
+		var parts [][]byte
+		for ; len(raw) > n; raw = raw[n:] {
+			parts = append(parts, octetString(raw[:n]))
+		}
+		return endless(tagContextConstructed, append(parts, octetString(raw))...)
+	}
+}

@@ -3,7 +3,6 @@ package cms
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/subtle"
 	"io"
 )
@@ -57,29 +56,6 @@ func (e *EnvelopedData) last(p []byte, good int, w io.Writer) (int, error) {
 	e.stats.Paddings++
 	good &= ok
 	return good, e.write(w, p[:len(p)-padding])
-}
-
-func (e *EnvelopedData) write(w io.Writer, p []byte) error {
-	e.stats.Writes++
-	n, err := w.Write(p)
-	if err == nil && n != len(p) {
-		err = io.ErrShortWrite
-	}
-	return err
-}
-
-// fitKey returns the key, or a random one in its place when it does not have the size of the cipher.
-func (e *EnvelopedData) fitKey(key []byte) (fit []byte, good int, err error) {
-	fit = make([]byte, e.KeySize)
-	if _, err := rand.Read(fit); err != nil {
-		return nil, 0, err
-	}
-	e.stats.RandomKeys++
-	if len(key) == len(fit) {
-		good = 1
-		copy(fit, key)
-	}
-	return fit, good, nil
 }
 
 // paddingLength returns the number of padding octets in the last block, in the same time for every block: n octets

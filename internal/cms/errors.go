@@ -18,4 +18,6 @@ var (
 	ErrCertificate = errors.New("cms: unusable certificate")
 	// ErrDecrypt: the one error for every fault that lies inside a ciphertext (THREATS A10, A12).
 	ErrDecrypt = errors.New("cms: content does not decrypt")
+	// ErrReread: what was read once did not come the same a second time; not the object's fault.
+	ErrReread = errors.New("cms: object cannot be read a second time")
 )

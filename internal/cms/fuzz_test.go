@@ -137,3 +137,37 @@ func FuzzEnvelopedData(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAuthEnvelopedData: no panic, no error but the documented ones, no second reading that differs, and nothing comes
+// out whole but what was sealed: all that the tag covers is there to the bit.
+func FuzzAuthEnvelopedData(f *testing.F) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	contentType := attribute(OIDAttrContentType, marshalOID(OIDData))
+	f.Add(testdata(f, "enveloped-gcm.der"))
+	f.Add(testdata(f, "enveloped-aes256.der"))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}}.der(f))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, attrs: [][]byte{contentType}, tagSize: 12}.der(f))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, ciphertext: pieces(7), unauthAttrs: tagged(2, contentType)}.der(f))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		a, err := NewReader(bytes.NewReader(p)).AuthEnvelopedData()
+		if err != nil {
+			if !known(err) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again := func() (io.Reader, error) { return iotest.OneByteReader(bytes.NewReader(p)), nil }
+		var out bytes.Buffer
+		err = a.Decrypt(key, again, &out)
+		if !known(err) && !errors.Is(err, ErrAttributes) {
+			t.Fatal(err)
+		}
+		stats := a.Stats()
+		if stats.Ciphertext != int64(out.Len()) || (err == nil || err == ErrDecrypt) && stats.Tagged != stats.Ciphertext {
+			t.Fatalf("%d octets: %v, %+v", out.Len(), err, stats)
+		}
+		if err == nil && out.Len() > 0 && !bytes.Equal(out.Bytes(), content) { // a seed is empty
+			t.Fatalf("%q", out.Bytes())
+		}
+	})
+}

@@ -135,3 +135,23 @@ func decrypt(src io.Reader, cert []byte, key crypto.Decrypter) ([]byte, *Envelop
 	err = e.Decrypt(contentKey, &out)
 	return out.Bytes(), e, err
 }
+
+// authDecrypt is decrypt for an AuthEnvelopedData. Both readings are made by reader.
+func authDecrypt(object []byte, reader func(io.Reader) io.Reader, key crypto.Decrypter) ([]byte, *AuthEnvelopedData, error) {
+	again := func() (io.Reader, error) { return reader(bytes.NewReader(object)), nil }
+	src, _ := again()
+	a, err := NewReader(src).AuthEnvelopedData()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(a.RecipientInfos) == 0 {
+		return nil, nil, ErrAlgorithm
+	}
+	contentKey, err := a.RecipientInfos[0].ContentKey(key, a.KeySize)
+	if err != nil {
+		return nil, a, err
+	}
+	var out bytes.Buffer
+	err = a.Decrypt(contentKey, again, &out)
+	return out.Bytes(), a, err
+}

@@ -16,9 +16,13 @@ const (
 	maxSignerInfos      = 32       // elements of signerInfos
 	maxSigners          = 8 << 20  // octets of all of them; room for large unsigned attributes (THREATS A22)
 	maxAttributes       = 256      // signed attributes of one signer
+	maxAuthAttrs        = 64 << 10 // octets of authenticated attributes
 	maxRecipientInfos   = 10000    // elements of recipientInfos
 	maxRecipients       = 8 << 20  // octets of all of them
 	maxSerial           = 128      // octets of a serial number
+
+	minTag = 12         // octets of the tag of AES-GCM, RFC 5084 3.2
+	maxGCM = 1<<36 - 32 // octets of its ciphertext, NIST SP 800-38D 5.2.1.1
 
 	minModulus = 1024 // bits of an RSA modulus that is used at all; policy asks for more
 	maxModulus = 8192

@@ -125,8 +125,12 @@ func (si *SignerInfo) signedDigest(eContentType asn1.ObjectIdentifier) ([]byte, 
 
 // single returns the value of a signed attribute that may stand once with one value; nil when it is absent.
 func (si *SignerInfo) single(oid asn1.ObjectIdentifier) ([]byte, error) {
+	return single(si.SignedAttrs, oid)
+}
+
+func single(attributes []Attribute, oid asn1.ObjectIdentifier) ([]byte, error) {
 	var value []byte
-	for _, a := range si.SignedAttrs {
+	for _, a := range attributes {
 		if !a.Type.Equal(oid) {
 			continue
 		}

@@ -147,7 +147,7 @@ func noDomainLayer(facts Facts) domsecResult {
 			return verdict(resultNeutral, ReasonCannotDecrypt)
 		case layer.Type == unwrap.Unreadable:
 			return verdict(resultPermerror, ReasonUnreadable)
-		case layer.Type != unwrap.Signed && layer.Type != unwrap.Enveloped:
+		case layer.Type == unwrap.Compressed:
 			return verdict(resultNeutral, ReasonUnsupported)
 		case layer.Type == unwrap.Signed && layer.Fault != nil && len(layer.Signers) == 0:
 			return verdict(resultPermerror, ReasonUnreadable)

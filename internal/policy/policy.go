@@ -134,10 +134,7 @@ func Decide(facts Facts, settings Settings, class Class) Decision {
 // if it could not have been decrypted.
 func released(facts Facts, settings Settings) Facts {
 	for i, layer := range facts.Layers {
-		if !layer.Opened || layer.Covered || layer.Type != unwrap.Enveloped {
-			continue
-		}
-		if layer.GateGood && partnerSetting(facts.Originator, settings) != UnauthenticatedKeep {
+		if !layer.Opened || usable(layer, facts, settings) {
 			continue
 		}
 		layers := append([]unwrap.Layer(nil), facts.Layers[:i+1]...)
@@ -148,6 +145,14 @@ func released(facts Facts, settings Settings) Facts {
 		break
 	}
 	return facts
+}
+
+// usable is DESIGN rule 5: authenticated encryption needs no gate, only an entity that can take its place.
+func usable(layer unwrap.Layer, facts Facts, settings Settings) bool {
+	if layer.Type == unwrap.AuthEnveloped {
+		return layer.Strippable
+	}
+	return layer.Covered || layer.GateGood && partnerSetting(facts.Originator, settings) != UnauthenticatedKeep
 }
 
 func partnerSetting(originator Originator, settings Settings) Unauthenticated {

@@ -43,6 +43,11 @@ func envelope(opened, covered, gate bool) unwrap.Layer {
 		Covered: covered, GateGood: gate, Strippable: opened}
 }
 
+// authEnvelope is one of authenticated encryption; entity: its plaintext is a MIME entity.
+func authEnvelope(opened, entity bool) unwrap.Layer {
+	return unwrap.Layer{Type: unwrap.AuthEnveloped, Role: unwrap.RoleDCA, Part: "1", ForUs: true, Opened: opened, Strippable: opened && entity}
+}
+
 var foreignEnvelope = unwrap.Layer{Type: unwrap.Enveloped, Role: unwrap.RoleOther, Part: "1"}
 
 var (
@@ -153,6 +158,13 @@ func TestResults(t *testing.T) {
 		{"mailing list", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleMLA, signer(unwrap.Good))}, j{alice}), "smime=policy(signed by a mailing list) x-domsec=none"},
 		{"for others", facts(alicesDomain, []unwrap.Layer{foreignEnvelope}, j{}), "x-domsec=none"},
 		{"cannot decrypt", facts(alicesDomain, []unwrap.Layer{envelope(false, false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
+		{"AEAD for others", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.AuthEnveloped, Role: unwrap.RoleOther, Part: "1"}}, j{}), "x-domsec=none"},
+		{"AEAD, cannot decrypt", facts(alicesDomain, []unwrap.Layer{authEnvelope(false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
+		{"AEAD is no author's proof", facts(alicesDomain, []unwrap.Layer{authEnvelope(true, true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
+		{"AEAD, no entity inside", facts(alicesDomain, []unwrap.Layer{authEnvelope(true, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
+		{"AEAD, domain over originator inside", facts(alicesDomain, []unwrap.Layer{authEnvelope(true, true), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)),
+			signed(unwrap.RoleOriginator, signer(unwrap.Good))}, j{}, j{gate}, j{alice}), "smime=pass smime=pass x-domsec=pass"},
+		{"compressed", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleOther, Part: "1"}}, j{}), "x-domsec=neutral(unsupported S/MIME content)"},
 		{"D29", facts(alicesDomain, []unwrap.Layer{envelope(true, false, true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
 		{"D(e)22: gate failed", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"gate failed: nothing inside counts", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.BadDigest))},
@@ -200,6 +212,11 @@ func TestViews(t *testing.T) {
 		{"not opened", []unwrap.Layer{domain, envelope(false, false, false)}, [4]int{0, 0, 0, 0}, false},
 		{"gate failed", []unwrap.Layer{envelope(true, false, false)}, [4]int{0, 0, 0, 0}, false},
 		{"gate passed", []unwrap.Layer{envelope(true, false, true)}, [4]int{0, 1, 1, 1}, false},
+		{"AEAD needs no gate", []unwrap.Layer{authEnvelope(true, true)}, [4]int{0, 1, 1, 1}, false},
+		{"AEAD, no entity inside", []unwrap.Layer{authEnvelope(true, false)}, [4]int{0, 0, 0, 0}, false},
+		{"AEAD, wrong tag", []unwrap.Layer{domain, authEnvelope(false, false)}, [4]int{0, 0, 0, 0}, false},
+		{"AEAD in CBC, gate failed", []unwrap.Layer{envelope(true, false, false), authEnvelope(true, true)}, [4]int{0, 0, 0, 0}, false},
+		{"CBC in AEAD, gate passed", []unwrap.Layer{authEnvelope(true, true), envelope(true, false, true)}, [4]int{0, 2, 2, 2}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -225,6 +242,10 @@ func TestUnauthenticatedKeep(t *testing.T) {
 	d := Decide(facts(from("alice@sales.example.com"), []unwrap.Layer{envelope(true, false, true)}, j{}), s, ClassIncapable)
 	if d.Depth != 0 || d.View != ViewReceived {
 		t.Errorf("depth %d, view %s", d.Depth, d.View)
+	}
+	d = Decide(facts(from("alice@sales.example.com"), []unwrap.Layer{authEnvelope(true, true)}, j{}), s, ClassIncapable)
+	if d.Depth != 1 || d.View != ViewPlain {
+		t.Errorf("AEAD: depth %d, view %s", d.Depth, d.View)
 	}
 }
 

@@ -24,6 +24,8 @@ func damages(t *testing.T, f form) []damaged {
 	t.Helper()
 	places := testpki.SignedPlaces
 	switch {
+	case f.authenticated():
+		places = testpki.AuthEnvelopedPlaces
 	case f.enveloped():
 		places = testpki.EnvelopedPlaces
 	case bytes.Contains(f.message, []byte("multipart/signed")):
@@ -117,6 +119,8 @@ var envelopedFindings = map[testpki.Place]finding{
 	testpki.CiphertextMiddle: one(noSMIMEResult, cannotDecrypt),
 	testpki.CiphertextBefore: one(noSMIMEResult, cannotDecrypt),
 	testpki.CiphertextLast:   one(noSMIMEResult, cannotDecrypt),
+	testpki.GCMTag:           one(noSMIMEResult, cannotDecrypt),
+	testpki.GCMTagLength:     one(noSMIMEResult, cannotDecrypt),
 	testpki.Structure:        one(unreadable, domsecUnread),
 	testpki.Base64Cut:        {[]string{noSMIMEResult, unreadable}, []string{cannotDecrypt, domsecUnread}},
 	testpki.Base64Letter:     {[]string{noSMIMEResult, unreadable}, []string{cannotDecrypt, domsecUnread}},
@@ -133,7 +137,7 @@ func (d damaged) want() finding {
 		return signedFindings[d.place]
 	}
 	f := envelopedFindings[d.place]
-	if d.signed && d.place == testpki.ContentIV {
+	if d.signed && d.place == testpki.ContentIV && !d.authenticated() {
 		// The first octets of the plaintext are the MIME header above the signature: no octet of what was signed.
 		return finding{[]string{alicePassed, noSMIMEResult}, []string{notDomainSig, cannotDecrypt}}
 	}
@@ -215,12 +219,14 @@ func TestDamaged(t *testing.T) {
 		{form: signDetached(t, p, "P-256, LF", o{Signer: testpki.AliceP256, LF: true})},
 		{form: encrypt(t, p, "AES-256-CBC", o{})},
 		{form: encrypt(t, p, "AES-128-CBC, OAEP, stream", o{Cipher: "aes-128-cbc", OAEP: "sha1", Stream: true})},
+		{form: encrypt(t, p, "AES-256-GCM", o{Cipher: "aes-256-gcm"})},
+		{form: signThenEncrypt(t, p, "P-384, AES-128-GCM, stream", true, o{Signer: testpki.AliceP384, Cipher: "aes-128-gcm", Stream: true})},
 		{form: signThenEncrypt(t, p, "RSA", false, o{})},
 		{form: signThenEncrypt(t, p, "P-256, OAEP", true, o{Signer: testpki.AliceP256, OAEP: "sha256"})},
 	}
 	opaque, detached := o{Signer: testpki.AliceP256}, o{NoPreamble: true}
-	tests[6].sealed = sealedDamages(t, p, signThenEncrypt(t, p, "P-256", false, opaque), false, opaque)
-	tests[7].sealed = sealedDamages(t, p, signThenEncrypt(t, p, "RSA", true, detached), true, detached)
+	tests[len(tests)-2].sealed = sealedDamages(t, p, signThenEncrypt(t, p, "P-256", false, opaque), false, opaque)
+	tests[len(tests)-1].sealed = sealedDamages(t, p, signThenEncrypt(t, p, "RSA", true, detached), true, detached)
 	for _, test := range tests {
 		t.Run(test.form.name, func(t *testing.T) {
 			want := dialogue(t, site, test.form.message)
@@ -279,6 +285,7 @@ func TestOracleUnderReject(t *testing.T) {
 		t.Fatalf("LMTP dialogue %q, in a loop %q", good, looped)
 	}
 	list := append(damages(t, f), sealedDamages(t, p, f, true, o)...)
+	list = append(list, damages(t, signThenEncrypt(t, p, "RSA, AES-256-GCM", true, testpki.Options{Cipher: "aes-256-gcm"}))...)
 	for _, signer := range []string{testpki.ForeignSigner, testpki.ExpiredSigner, testpki.UntrustedSigner} {
 		list = append(list, damaged{message: domainSealed(t, p, sealing{signer: signer, encrypted: true}), place: testpki.Place(signer)})
 	}

@@ -38,14 +38,25 @@ type form struct {
 
 func (f form) enveloped() bool { return strings.Contains(f.plain, "enveloped") }
 
+func (f form) authenticated() bool { return strings.HasPrefix(f.plain, "auth-enveloped") }
+
 const (
 	signedByAlice = "smime=pass body.smime-part=%s body.smime-identifier=alice@sales.example.com"
 	domsecNone    = "x-domsec=none"
 	domsecOpened  = `x-domsec=policy reason="encrypted but not domain-signed" policy.domsec-encrypted=dca`
 
 	layerDCA        = "enveloped/dca"
+	layerAuthDCA    = "auth-enveloped/dca"
 	layerOriginator = "signed/originator"
 )
+
+// layerOf is the layer that a cipher makes.
+func layerOf(o testpki.Options) string {
+	if strings.HasSuffix(o.Cipher, "-gcm") {
+		return layerAuthDCA
+	}
+	return layerDCA
+}
 
 func byAlice(part string) string { return strings.Replace(signedByAlice, "%s", part, 1) }
 
@@ -77,7 +88,7 @@ func signDetached(t *testing.T, p *testpki.PKI, name string, o testpki.Options) 
 func encrypt(t *testing.T, p *testpki.PKI, name string, o testpki.Options) form {
 	o.Entity = []byte(text)
 	return form{name: "enveloped, " + name, message: message(p.EncryptEntity(t, o.Entity, o), o), entity: o.Entity, opened: o.Entity,
-		trace: layerDCA, plain: layerDCA, results: []string{domsecOpened}}
+		trace: layerOf(o), plain: layerOf(o), results: []string{domsecOpened}}
 }
 
 func signThenEncrypt(t *testing.T, p *testpki.PKI, name string, detached bool, o testpki.Options) form {
@@ -87,7 +98,7 @@ func signThenEncrypt(t *testing.T, p *testpki.PKI, name string, detached bool, o
 	}
 	f.name = "enveloped " + f.name
 	f.message = message(p.EncryptEntity(t, f.opened, o), o)
-	f.trace, f.plain = layerDCA, layerDCA+" "+layerOriginator
+	f.trace, f.plain = layerOf(o), layerOf(o)+" "+layerOriginator
 	f.results = []string{byAlice(part), domsecOpened}
 	return f
 }
@@ -110,6 +121,11 @@ func forms(t *testing.T, p *testpki.PKI) []form {
 		signThenEncrypt(t, p, "RSA, AES-256-CBC", false, o{}),
 		signThenEncrypt(t, p, "RSA, AES-128-CBC, LF", true, o{Cipher: "aes-128-cbc", LF: true}),
 		signThenEncrypt(t, p, "P-256, OAEP with SHA-256", true, o{Signer: testpki.AliceP256, OAEP: "sha256"}),
+		encrypt(t, p, "AES-256-GCM", o{Cipher: "aes-256-gcm"}),
+		encrypt(t, p, "AES-192-GCM, OAEP, stream, key id, LF", o{Cipher: "aes-192-gcm", OAEP: "sha256", Stream: true, KeyID: true, LF: true}),
+		encrypt(t, p, "AES-192-CBC", o{Cipher: "aes-192-cbc"}),
+		signThenEncrypt(t, p, "P-384, key id, AES-128-GCM", true, o{Signer: testpki.AliceP384, Digest: "sha384", KeyID: true, Cipher: "aes-128-gcm"}),
+		signThenEncrypt(t, p, "P-521, AES-256-GCM", false, o{Signer: testpki.AliceP521, Digest: "sha512", Cipher: "aes-256-gcm"}),
 		signThenEncrypt(t, p, "P-256, stream", false, o{Signer: testpki.AliceP256, Stream: true, OAEP: "sha1"}),
 	}
 	return list

@@ -20,6 +20,8 @@ const (
 	CiphertextMiddle Place = "ciphertext, middle"      // enveloped: as before
 	CiphertextBefore Place = "ciphertext, before last" // enveloped: the padding becomes invalid
 	CiphertextLast   Place = "ciphertext, last block"  // enveloped: the last block becomes random
+	GCMTag           Place = "tag"                     // authenveloped: the last octet of the mac
+	GCMTagLength     Place = "tag length"              // authenveloped: the parameters ask for 17 octets; openssl does not look
 	SignedContent    Place = "signed content"          // signed: the last letter or digit of the content
 	SignedAttributes Place = "signed attributes"       // signed: the signing time; the digest still fits
 	MessageDigest    Place = "message digest"          // signed: the attribute that holds the digest
@@ -34,10 +36,12 @@ const (
 	MediaType        Place = "media type"              // both: the top level is no S/MIME any more
 )
 
-// EnvelopedPlaces, SignedPlaces and DetachedPlaces list where a message of each form can be damaged.
+// EnvelopedPlaces, AuthEnvelopedPlaces, SignedPlaces and DetachedPlaces list where a message of each form can be damaged.
 var (
 	EnvelopedPlaces = []Place{RecipientSerial, EncryptedKey, ContentIV, CiphertextFirst, CiphertextMiddle, CiphertextBefore,
 		CiphertextLast, Structure, Base64Cut, Base64Letter, MediaType}
+	AuthEnvelopedPlaces = []Place{RecipientSerial, EncryptedKey, ContentIV, CiphertextFirst, CiphertextMiddle, CiphertextLast, GCMTag,
+		GCMTagLength, Structure, Base64Cut, Base64Letter, MediaType}
 	SignedPlaces = []Place{SignedContent, SignedAttributes, MessageDigest, SignatureValue, SignerSerial, CertificateValue,
 		Structure, Base64Cut, Base64Letter, MediaType}
 	DetachedPlaces = append(slices.Clone(SignedPlaces), Boundary, CloseDelimiter)
@@ -201,8 +205,11 @@ func (m *parts) locate(place Place) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if bytes.HasSuffix(m.der[root.children[0].body:root.children[0].end], []byte{7, 3}) {
+	switch oid := m.der[root.children[0].body:root.children[0].end]; {
+	case bytes.HasSuffix(oid, []byte{7, 3}):
 		return m.locateEnveloped(content, place)
+	case bytes.HasSuffix(oid, []byte{16, 1, 23}):
+		return m.locateAuthEnveloped(content, place)
 	}
 	return m.locateSigned(content, place)
 }
@@ -246,6 +253,42 @@ func (m *parts) locateEnveloped(enveloped *node, place Place) (int, error) {
 		return pick(octets, len(octets)-block-1)
 	case CiphertextLast:
 		return pick(octets, len(octets)-1)
+	}
+	return 0, ErrNoPlace
+}
+
+// locateAuthEnveloped knows objects without originatorInfo; the attributes that openssl never writes do not matter.
+func (m *parts) locateAuthEnveloped(enveloped *node, place Place) (int, error) {
+	recipient, err := enveloped.child(1, 0)
+	if err != nil {
+		return 0, err
+	}
+	encrypted, err := enveloped.child(2)
+	if err != nil {
+		return 0, err
+	}
+	ciphertext, err := encrypted.child(-1)
+	if err != nil {
+		return 0, err
+	}
+	octets := ciphertext.octets()
+	switch place {
+	case RecipientSerial:
+		return identifier(recipient)
+	case EncryptedKey:
+		return octet(recipient, lastOctet, -1)
+	case ContentIV:
+		return octet(encrypted, firstOctet, 1, 1, 0)
+	case GCMTagLength:
+		return octet(encrypted, lastOctet, 1, 1, 1)
+	case CiphertextFirst:
+		return pick(octets, 0)
+	case CiphertextMiddle:
+		return pick(octets, len(octets)/2)
+	case CiphertextLast:
+		return pick(octets, len(octets)-1)
+	case GCMTag:
+		return octet(enveloped, lastOctet, -1)
 	}
 	return 0, ErrNoPlace
 }

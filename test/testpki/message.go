@@ -34,7 +34,7 @@ type Options struct {
 	NoCertificates bool   // signer's certificate left out
 
 	Recipients []string // names; empty: DCANet
-	Cipher     string   // "aes-128-cbc", "des3", ...; empty: "aes-256-cbc"
+	Cipher     string   // "aes-128-cbc", "des3", ...; empty: "aes-256-cbc". "aes-256-gcm" makes an authEnveloped-data
 	OAEP       string   // hash of RSAES-OAEP and of its MGF1, "sha1", "sha256"; empty: PKCS #1 v1.5
 }
 
@@ -57,7 +57,8 @@ func (p *PKI) SignDetached(tb testing.TB, o Options) (message, entity []byte) {
 	return p.Message(p.SignEntity(tb, o.entity(), true, o), o), o.entity()
 }
 
-// Encrypt returns a message of application/pkcs7-mime, smime-type=enveloped-data, and the entity in it.
+// Encrypt returns a message of application/pkcs7-mime, smime-type=enveloped-data or authEnveloped-data, and the entity in
+// it.
 func (p *PKI) Encrypt(tb testing.TB, o Options) (message, entity []byte) {
 	tb.Helper()
 	return p.Message(p.EncryptEntity(tb, o.entity(), o), o), o.entity()

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -35,6 +36,8 @@ const (
 
 	Alice     = "alice"      // RSA, alice@sales.example.com
 	AliceP256 = "alice-p256" // P-256, alice@sales.example.com
+	AliceP384 = "alice-p384" // P-384, alice@sales.example.com
+	AliceP521 = "alice-p521" // P-521, alice@sales.example.com
 	Bob       = "bob"        // RSA, bob@example.net
 )
 
@@ -52,6 +55,8 @@ const (
 const (
 	keyRSA  = "rsa"
 	keyP256 = "p256"
+	keyP384 = "p384"
+	keyP521 = "p521"
 )
 
 // A certificate is one row of the table below.
@@ -97,6 +102,8 @@ var certificates = []certificate{
 	agent(DCAOrg, DomainCA, keyRSA, "example.org", "keyEncipherment"),
 	person(Alice, keyRSA, "alice@sales.example.com", "digitalSignature,keyEncipherment"),
 	person(AliceP256, keyP256, "alice@sales.example.com", "digitalSignature"),
+	person(AliceP384, keyP384, "alice@sales.example.com", "digitalSignature"),
+	person(AliceP521, keyP521, "alice@sales.example.com", "digitalSignature"),
 	person(Bob, keyRSA, "bob@example.net", "digitalSignature,keyEncipherment"),
 }
 
@@ -245,8 +252,8 @@ func (p *PKI) makeKeys() error {
 
 func (p *PKI) request(c certificate) error {
 	key := []string{"-newkey", "rsa:2048"}
-	if c.key == keyP256 {
-		key = []string{"-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"}
+	if curve, ok := strings.CutPrefix(c.key, "p"); ok {
+		key = []string{"-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-" + curve}
 	}
 	args := append([]string{"req", "-new", "-nodes", "-keyout", c.name + ".key", "-out", c.name + ".csr", "-subj", c.subject}, key...)
 	_, err := p.OpenSSL(nil, args...)

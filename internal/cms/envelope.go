@@ -1,0 +1,182 @@
+package cms
+
+import (
+	"crypto/rand"
+	"encoding/asn1"
+	"io"
+)
+
+// An Envelope is what EnvelopedData and AuthEnvelopedData have in common: all that stands before the ciphertext.
+type Envelope struct {
+	Version           int
+	RecipientInfos    []RecipientInfo
+	ContentType       asn1.ObjectIdentifier // of what is encrypted; in an EnvelopedData nobody vouches for it
+	ContentEncryption AlgorithmIdentifier
+	KeySize           int    // octets of a content-encryption key; 0 for a cipher that does not belong here, or unfit parameters
+	Cipher            string // "aes256-cbc"; for an unknown cipher its name or OBJECT IDENTIFIER
+
+	b          *ber
+	ciphertext octets
+	mode       cipherMode // what the type of the object asks for
+	iv         []byte
+	tagSize    int // octets of the mac, of an AuthEnvelopedData
+	taken      bool
+	stats      Stats
+}
+
+// Stats counts the operations of a Decrypt. All ways in which the inside of a ciphertext can be wrong give the same
+// counts as a good ciphertext with the same number of whole blocks (THREATS A10, A12).
+type Stats struct {
+	Ciphertext int64 // octets of ciphertext read
+	Tagged     int64 // octets of ciphertext that went into the tag
+	Blocks     int64 // cipher blocks decrypted
+	Writes     int64 // calls of the writer
+	RandomKeys int64 // keys drawn to stand in for one that does not fit
+	Paddings   int64 // padding checks
+	Tags       int64 // comparisons of the tag
+}
+
+// begin reads up to the ciphertext.
+func (e *Envelope) begin() (err error) {
+	if e.Version, _, err = e.b.version(); err != nil {
+		return err
+	}
+	originator, ok, err := e.b.nextIf(tagContextConstructed)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if err := e.b.discard(originator); err != nil {
+			return err
+		}
+	}
+	if err := e.recipientInfos(); err != nil {
+		return err
+	}
+	return e.encryptedContentInfo()
+}
+
+func (e *Envelope) recipientInfos() error {
+	if err := e.b.open(tagSet); err != nil {
+		return err
+	}
+	room := maxRecipients
+	for {
+		more, err := e.b.more()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return e.b.leave()
+		}
+		if len(e.RecipientInfos) == maxRecipientInfos {
+			return syntax("more than %d recipientInfos", maxRecipientInfos)
+		}
+		el, err := e.b.next()
+		if err != nil {
+			return err
+		}
+		raw, err := e.b.collect(nil, el, room)
+		if err != nil {
+			return err
+		}
+		room -= len(raw)
+		e.RecipientInfos = append(e.RecipientInfos, lenient(raw))
+	}
+}
+
+// lenient reads a RecipientInfo; one that cannot be read does not stand in the way of the others.
+func lenient(raw []byte) RecipientInfo {
+	der, err := toDER(raw)
+	if err != nil {
+		return RecipientInfo{Kind: Other, DER: raw}
+	}
+	ri, err := ParseRecipientInfo(der)
+	if err != nil {
+		return RecipientInfo{Kind: Other, DER: der}
+	}
+	return *ri
+}
+
+// encryptedContentInfo reads EncryptedContentInfo up to encryptedContent [0] IMPLICIT OCTET STRING.
+func (e *Envelope) encryptedContentInfo() error {
+	if err := e.b.open(tagSequence); err != nil {
+		return err
+	}
+	contentType, err := e.b.oid()
+	if err != nil {
+		return err
+	}
+	e.ContentType = contentType
+	a, _, err := e.b.algorithm()
+	if err != nil {
+		return err
+	}
+	e.setCipher(a)
+	el, ok, err := e.b.nextIf(tagContextPrimitive)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return syntax("encryptedContent is missing")
+	}
+	e.ciphertext, err = newOctets(e.b, el)
+	return err
+}
+
+// setCipher takes a cipher of the table whose mode belongs into this type of object. AEAD in an EnvelopedData, and
+// anything else in an AuthEnvelopedData, would turn one key into an oracle for another mode (THREATS A06, A07).
+func (e *Envelope) setCipher(a AlgorithmIdentifier) {
+	e.ContentEncryption = a
+	e.Cipher = algorithmName(a.Algorithm)
+	for _, c := range ciphers {
+		if !c.oid.Equal(a.Algorithm) {
+			continue
+		}
+		e.Cipher = c.name
+		if c.mode != e.mode {
+			return
+		}
+		if iv, tagSize, ok := c.mode.parameters(a.Parameters); ok {
+			e.KeySize, e.iv, e.tagSize = c.size, iv, tagSize
+		}
+	}
+}
+
+// Stats returns what Decrypt has done.
+func (e *Envelope) Stats() Stats { return e.stats }
+
+// take is true once.
+func (e *Envelope) take() bool {
+	was := e.taken
+	e.taken = true
+	return !was
+}
+
+// fitKey returns the key, or a random one in its place when it does not have the size of the cipher.
+func (e *Envelope) fitKey(key []byte) (fit []byte, good int, err error) {
+	if fit, err = e.randomKey(); err != nil {
+		return nil, 0, err
+	}
+	if len(key) == len(fit) {
+		good = 1
+		copy(fit, key)
+	}
+	return fit, good, nil
+}
+
+func (e *Envelope) randomKey() ([]byte, error) {
+	key := make([]byte, e.KeySize)
+	e.stats.RandomKeys++
+	_, err := rand.Read(key)
+	return key, err
+}
+
+func (e *Envelope) write(w io.Writer, p []byte) error {
+	e.stats.Writes++
+	n, err := w.Write(p)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	return err
+}

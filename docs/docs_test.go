@@ -190,20 +190,20 @@ func pendingKeys(t *testing.T) map[string]bool {
 
 // Every option of a program is in its page, and no other.
 func TestOptionsManual(t *testing.T) {
-	for program, page := range map[string]string{"lmtpd": "lmtpd.8", "deliver-filter": "deliver-filter.8", "paperknife": "paperknife.8"} {
+	for page, dir := range map[string]string{"lmtpd.8": "../cmd/lmtpd", "deliver-filter.8": "../cmd/deliver-filter", "paperknife.8": "../internal/tool"} {
 		have := map[string]bool{}
 		for _, m := range regexp.MustCompile(`(?m)^\.It Fl (\S+)`).FindAllStringSubmatch(read(t, page), -1) {
 			have[m[1]] = true
 		}
 		want := map[string]bool{}
-		for _, file := range sources(t, "../cmd/"+program) {
+		for _, file := range sources(t, dir) {
 			flagsOf(t, file, want)
 		}
 		if len(want) == 0 {
-			t.Errorf("no options found in cmd/%s: this test has to learn where they went", program)
+			t.Errorf("no options found in %s: this test has to learn where they went", dir)
 		}
 		if !maps.Equal(have, want) {
-			t.Errorf("%s has the options %v, cmd/%s %v", page, slices.Sorted(maps.Keys(have)), program, slices.Sorted(maps.Keys(want)))
+			t.Errorf("%s has the options %v, %s %v", page, slices.Sorted(maps.Keys(have)), dir, slices.Sorted(maps.Keys(want)))
 		}
 	}
 }

@@ -278,6 +278,20 @@ func TestQuarantineFull(t *testing.T) {
 	equal(t, "deliveries", len(target.deliveries), 0)
 }
 
+// DESIGN rule 2: whether the quarantine can be written must not show what was inside a ciphertext.
+func TestQuarantineFullSealed(t *testing.T) {
+	p := newParties(t)
+	target := &fakeTarget{}
+	a, dir := newAgent(t, target, "[policy]\nenforce = \"quarantine\"\n")
+	check(t, os.WriteFile(filepath.Join(dir, "quarantine"), nil, 0o600))
+	msg := sealed(t, aliceHeader, signedBy(p.author), domainSignedBy(p.foreign), encryptedTo(p.net))
+	equal(t, "status", send(t, a, msg, "erin@example.net"), "[2.0.0]")
+	equal(t, "deliveries", len(target.deliveries), 1)
+	if text := target.deliveries[0].text; !strings.Contains(text, "X-Quarantine: x-domsec; result=policy") {
+		t.Errorf("no mark:\n%s", text)
+	}
+}
+
 // A filter has no mailbox of its own: what would go into the quarantine is marked for those behind it, since an exit
 // code 0 without a message would lose it, and any other would keep it waiting for ever.
 func TestQuarantineOnStandardOutput(t *testing.T) {

@@ -159,14 +159,19 @@ func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 		set(status.Reject(status.Enhanced{Class: 5, Subject: 7, Detail: 1}, string(decision.Reason), nil))
 		return
 	}
-	if r := a.keepOriginal(ctx, p, decision); !r.Delivered() {
+	if r := a.keepOriginal(ctx, p, o, g.class, decision); !r.Delivered() {
 		set(r)
 		return
 	}
-	// A filter has no quarantine of its own: policy has put a field on the message for those behind it.
 	if decision.Action == policy.ActionQuarantine && p.final {
-		set(a.store(ctx, a.quarantine, p.sender, view))
-		return
+		r := a.store(ctx, a.quarantine, p.sender, view)
+		if r.Delivered() || !o.forUs() {
+			set(r)
+			return
+		}
+		// That the quarantine cannot be written must not tell the sender what the inside of a ciphertext said (DESIGN
+		// rule 2): the message goes to its recipient, with the field that policy has put on it.
+		a.log.Error("quarantine not written, delivered with a mark", append(slices.Clone(p.attributes), "err", r.Error())...)
 	}
 	a.hand(ctx, p, g, view)
 }
@@ -201,9 +206,11 @@ func (a *Agent) hand(ctx context.Context, p *passage, g group, view *message.Vie
 	}
 }
 
-// keepOriginal stores the message as received before an altered view of it is delivered (DESIGN rule 12).
-func (a *Agent) keepOriginal(ctx context.Context, p *passage, d policy.Decision) status.Result {
-	if a.original == nil || d.Depth == 0 && !d.Repack {
+// keepOriginal stores the message as received before an altered view of it is delivered (DESIGN rule 12). A ciphertext
+// for us is stored whether it could be opened or not, so that a fault of this Maildir does not tell which.
+func (a *Agent) keepOriginal(ctx context.Context, p *passage, o *opened, class policy.Class, d policy.Decision) status.Result {
+	altered := d.Depth > 0 || d.Repack || o.forUs() && class != policy.ClassReceived
+	if a.original == nil || !altered {
 		return status.Delivered()
 	}
 	return a.store(ctx, a.original, p.sender, &message.View{Received: p.mail.received, Header: p.mail.header})

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"paperknife/internal/keys"
@@ -29,6 +30,11 @@ type mail struct {
 type opened struct {
 	result *unwrap.Result
 	facts  policy.Facts
+}
+
+// forUs reports a ciphertext for one of our keys, opened or not.
+func (o *opened) forUs() bool {
+	return slices.ContainsFunc(o.facts.Layers, func(l unwrap.Layer) bool { return l.ForUs })
 }
 
 // newMail reads what every later step needs of the header. A fault here is ours: the spool could not be read.

@@ -72,19 +72,30 @@ func resultFields(authservID string, results []Verdict) []string {
 	return fields
 }
 
-// traceField says which layers came off, or why one for us did not.
+// traceField says which layers came off or were repackaged, or why one for us did not.
 func traceField(authservID string, d Decision, layers []unwrap.Layer) string {
-	switch {
-	case d.Depth > 0 || d.Repack:
-		names := make([]string, 0, d.Depth)
-		for _, layer := range layers[:d.Depth] {
-			names = append(names, string(layer.Type)+"/"+string(layer.Role))
-		}
-		return fmt.Sprintf("%s: %s; view=%s;\r\n layers=\"%s\"\r\n", FieldTrace, authservID, d.View, strings.Join(names, " "))
-	case d.View == ViewReceived && d.Reason == ReasonCannotDecrypt:
-		return fmt.Sprintf("%s: %s; view=%s; reason=\"%s\"\r\n", FieldTrace, authservID, d.View, d.Reason)
+	field := fmt.Sprintf("%s: %s; view=%s", FieldTrace, authservID, d.View)
+	if d.Depth > 0 {
+		field += fmt.Sprintf(";\r\n layers=\"%s\"", layerNames(layers[:d.Depth]))
 	}
-	return ""
+	switch {
+	case d.Repack:
+		field += fmt.Sprintf(";\r\n repackaged=\"%s\"", layerNames(layers[d.Depth:d.Depth+1]))
+	case d.Depth > 0:
+	case d.View == ViewReceived && d.Reason == ReasonCannotDecrypt:
+		field += fmt.Sprintf("; reason=\"%s\"", d.Reason)
+	default:
+		return ""
+	}
+	return field + "\r\n"
+}
+
+func layerNames(layers []unwrap.Layer) string {
+	names := make([]string, 0, len(layers))
+	for _, layer := range layers {
+		names = append(names, string(layer.Type)+"/"+string(layer.Role))
+	}
+	return strings.Join(names, " ")
 }
 
 func flagField(domsec domsecResult, from Originator) string {

@@ -174,8 +174,14 @@ func (f form) check(t *testing.T, p *testpki.PKI, class string, delivered []byte
 		}
 	}
 	wantTrace := ""
-	if layers != "" || class == "unknown" && f.repacked {
-		wantTrace = authservID + "; view=" + view + "; layers=\"" + layers + "\""
+	if layers != "" {
+		wantTrace = "; layers=\"" + layers + "\""
+	}
+	if class == "unknown" && f.repacked {
+		wantTrace += "; repackaged=\"signed/originator\""
+	}
+	if wantTrace != "" {
+		wantTrace = authservID + "; view=" + view + wantTrace
 	}
 	if got := d.trace(t); got != wantTrace {
 		t.Errorf("trace %q, want %q", got, wantTrace)

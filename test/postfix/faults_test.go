@@ -104,6 +104,8 @@ func (s site) text() *regexp.Regexp {
 			pattern = full + " ?$"
 		case "flag", "config", "anchors":
 			pattern = misconfigured + " ?$"
+		case "threads":
+			pattern = `Command died with signal 6: ` // of Postfix and Go
 		case "missing":
 			pattern = `temporary failure\. Command output: \w+: fatal: .*execvp` // of Postfix
 		}

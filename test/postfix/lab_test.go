@@ -101,14 +101,15 @@ func sweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, root := range old {
-		pid, err := os.ReadFile(filepath.Join(root, "pid"))
-		if err != nil || unix.Access("/proc/"+string(pid), unix.F_OK) == nil {
+		text, err := os.ReadFile(filepath.Join(root, "pid"))
+		pid, notNumber := strconv.Atoi(string(text))
+		if err != nil || notNumber != nil || unix.Access(fmt.Sprintf("/proc/%d", pid), unix.F_OK) == nil {
 			continue
 		}
-		t.Logf("removing %s of process %s", root, pid)
+		t.Logf("removing %s of process %d", root, pid)
 		// Each of these fails where that run had not come so far.
 		_ = command("postfix", "-c", filepath.Join(root, "etc"), "stop")
-		_ = command("userdel", userPrefix+string(pid))
+		_ = command("userdel", userPrefix+strconv.Itoa(pid))
 		disks, _ := filepath.Glob(filepath.Join(root, "site", "*", "disk"))
 		for _, disk := range disks {
 			_ = unix.Unmount(disk, unix.MNT_DETACH)

@@ -28,8 +28,8 @@ type site struct {
 // would; the filter has a deadline of its own. "group" is a key for a group that the user is in, which local(8) drops.
 var faults = map[string][]string{
 	doorLMTP:     {"panic", "goroutine", "stack", "memory", "exit", "key", "config", "anchors", "flag", "missing", "maildir", "spool"},
-	doorLocal:    {"panic", "goroutine", "stack", "memory", "exit", "hang", "key", "group", "config", "anchors", "flag", "missing", "maildir", "spool"},
-	doorPipe:     {"panic", "goroutine", "stack", "memory", "exit", "hang", "key", "config", "anchors", "flag", "missing", "maildir", "spool"},
+	doorLocal:    {"panic", "goroutine", "stack", "memory", "exit", "hang", "threads", "key", "group", "config", "anchors", "flag", "missing", "maildir", "spool"},
+	doorPipe:     {"panic", "goroutine", "stack", "memory", "exit", "hang", "threads", "key", "config", "anchors", "flag", "missing", "maildir", "spool"},
 	doorProcmail: {"panic", "goroutine", "exit", "key", "config", "missing", "spool"},
 	doorMaildrop: {"panic", "goroutine", "exit", "key", "config", "missing", "spool"},
 }
@@ -93,7 +93,8 @@ func (s site) service(r recipes) (service, route string) {
 		return "", fmt.Sprintf("%s lmtp:unix:paperknife/%s.sock\n", s.recipient(), name)
 	case doorLocal:
 		_, command, _ := strings.Cut(s.adapt(r.mailbox), "mailbox_command = ")
-		service = agent(strings.TrimSpace(command))
+		command, _, _ = strings.Cut(command, "\n")
+		service = agent(command)
 	case doorPipe:
 		service = strings.Replace(s.adapt(r.pipe), "paperknife unix", name+" unix", 1)
 	case doorProcmail:
@@ -138,6 +139,9 @@ func (s site) breakIt(r recipes) error {
 	case "memory":
 		// Out of memory is an error of Go's runtime, which nothing can recover from.
 		before = "ulimit -v 1500000\nPAPERKNIFE_FAULT=memory\nexport PAPERKNIFE_FAULT\n"
+	case "threads":
+		// The system has none for this user, so that Go's runtime cannot start.
+		before = "ulimit -p 1\n"
 	case "flag":
 		after = " -no-such-flag"
 	case "config":

@@ -25,7 +25,7 @@ authserv_id = "paperknife.DOMAIN"
 
 [lmtp]
 # Where lmtpd listens. As a service: "unix:/run/paperknife/lmtp.sock". For Postfix, whose lmtp client is chrooted:
-# "unix:/var/spool/postfix/private/paperknife", and in main.cf: virtual_transport = lmtp:unix:private/paperknife
+# "unix:/var/spool/postfix/paperknife/lmtp.sock", and in main.cf: virtual_transport = lmtp:unix:paperknife/lmtp.sock
 listen = ["SOCKET"]
 
 # The domain whose mail is opened. A new key goes first; the old one stays after it for the mail that is under way.

@@ -25,6 +25,10 @@ import (
 	"paperknife/internal/status"
 )
 
+// maxStack is far more than any step needs, none of which recurses on input; Go's own limit of 1 GB would have a runaway
+// take that much memory, and seconds, before it ends.
+const maxStack = 64 << 20
+
 // A Handler takes one message. What it writes to out is the message for standard output; out is nil when a target
 // delivers.
 type Handler interface {
@@ -54,6 +58,7 @@ func (s *Settings) setDefaults() {
 // writer to notice that nobody reads (C20). What it cannot set, it leaves: mail is worth more.
 func Harden() {
 	debug.SetTraceback("crash")
+	debug.SetMaxStack(maxStack)
 	signal.Ignore(syscall.SIGPIPE)
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -137,7 +138,7 @@ func secured(out io.Writer) status.Result {
 	must(unix.Getrlimit(unix.RLIMIT_CORE, &core))
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	must(err)
-	must(write(out, fmt.Sprintf("core=%d,%d dumpable=%d fds=%d\n", core.Cur, core.Max, dumpable, unix.Stderr)))
+	must(write(out, fmt.Sprintf("core=%d,%d dumpable=%d fds=%d stack=%d\n", core.Cur, core.Max, dumpable, unix.Stderr, debug.SetMaxStack(maxStack))))
 	return status.Delivered()
 }
 
@@ -239,7 +240,7 @@ func TestC17EveryEnd(t *testing.T) {
 		{"torn-sigkill", ended{75, later, ""}},
 		{"torn-exit-0", ended{75, later, ""}},
 		{"torn-refused", ended{77, "5.7.1 refused\n", ""}},
-		{"secured", ended{0, "core=0,0 dumpable=0 fds=2\n", ""}},
+		{"secured", ended{0, "core=0,0 dumpable=0 fds=2 stack=67108864\n", ""}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.mode, func(t *testing.T) {

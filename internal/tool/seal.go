@@ -25,7 +25,10 @@ const sealArguments = "[-config FILE] [-sign-as-person CERT,KEY] [-sign-as-domai
 const maxPlain = 256 << 20
 
 // ciphers by the names that explain prints.
-var ciphers = map[string]seal.Cipher{"aes128-cbc": seal.AES128CBC, "aes192-cbc": seal.AES192CBC, "aes256-cbc": seal.AES256CBC}
+var ciphers = map[string]seal.Cipher{
+	"aes128-cbc": seal.AES128CBC, "aes192-cbc": seal.AES192CBC, "aes256-cbc": seal.AES256CBC,
+	"aes128-gcm": seal.AES128GCM, "aes192-gcm": seal.AES192GCM, "aes256-gcm": seal.AES256GCM,
+}
 
 var hashes = map[string]crypto.Hash{"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 

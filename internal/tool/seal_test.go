@@ -165,6 +165,8 @@ func TestSealExamples(t *testing.T) {
 		{"one file", []string{"-sign-as-person DIR/alice.both"}, "originator none"},
 		{"encrypted only", []string{strings.TrimSpace(encrypt)}, "dca policyencrypted but not domain-signed"},
 		{"oaep", []string{domainSigned + encrypt + " -oaep sha256 -cipher aes128-cbc -digest sha512"}, "dca domain empty pass"},
+		{"authenticated", []string{person + domainSigned + encrypt + " -cipher aes256-gcm"}, "dca domain originator pass"},
+		{"authenticated 128", []string{domainSigned + encrypt + " -oaep sha384 -cipher aes128-gcm"}, "dca domain empty pass"},
 		{"oaep with SHA-1", []string{domainSigned + encrypt + " -oaep sha1 -cipher aes192-cbc -digest sha384"}, "dca domain empty pass"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *checker) checkKeys(cfg *config.Config) {
 			}
 		}
 		if _, err := keys.Load(pairs); err != nil {
-			c.bad(place, "take one of the two out", "%v", err)
+			c.bad(place, "take one of the two out", "%v", short(err, ""))
 		}
 		loaded += len(pairs)
 	}

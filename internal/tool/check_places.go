@@ -22,11 +22,7 @@ import (
 func (c *checker) checkSpool(cfg *config.Config) {
 	const key = "spool.dir"
 	dir := cfg.Spool.Dir
-	settings := agent.SpoolSettings(cfg)
-	w := spool.New(spool.Settings{Dir: dir})
-	_, err := w.Write([]byte("paperknife check"))
-	w.Discard()
-	if err != nil {
+	if err := tryFile(dir); err != nil {
 		c.bad(key, "make the directory, writable for the user of lmtpd", "%s: a message cannot be kept there: %v", dir, cause(err))
 		return
 	}
@@ -34,11 +30,21 @@ func (c *checker) checkSpool(cfg *config.Config) {
 		c.odd(key, "use a file system that has O_TMPFILE, such as ext4, xfs, btrfs or tmpfs", "%s: unnamed files are not possible: a crash may leave one behind", dir)
 	}
 	c.room(key, dir, int64(cfg.LMTP.MaxMessageSize))
-	c.note("spool %s (%s)", dir, settingsText(settings))
+	c.note("spool %s", dir)
 }
 
-func settingsText(s spool.Settings) string {
-	return fmt.Sprintf("%v of each message in memory", config.Size(s.Memory))
+// tryFile makes an unnamed file in a directory, which says more than its mode does.
+func tryFile(dir string) error {
+	w := spool.New(spool.Settings{Dir: dir})
+	defer w.Discard()
+	if _, err := w.Write([]byte("paperknife check\n")); err != nil {
+		return err
+	}
+	s, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // room looks whether the largest message fits. Without room the MTA is told to try again later.
@@ -101,8 +107,8 @@ func (c *checker) mailPlace(key, dir string, size int64) {
 		c.bad(key, "make the directory, writable for the user of lmtpd", "%s: %v", dir, cause(err))
 		return
 	}
-	if err := unix.Access(there, unix.W_OK|unix.X_OK); err != nil {
-		c.bad(key, "let the user of lmtpd own it", "%s: mail cannot be written there: %s: %v", dir, there, err)
+	if err := tryFile(there); err != nil {
+		c.bad(key, "let the user of lmtpd own it", "%s: mail cannot be written there: %s: %v", dir, there, cause(err))
 		return
 	}
 	if !unnamedFiles(there) {
@@ -154,8 +160,8 @@ func (c *checker) unixSocket(key, path string) {
 		c.bad(key, "name a path in a directory", "%s: is no directory", dir)
 		return
 	}
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		c.bad(key, "let the user of lmtpd own the directory", "%s: the socket cannot be made: %v", dir, err)
+	if err := tryFile(dir); err != nil {
+		c.bad(key, "let the user of lmtpd own the directory", "%s: the socket cannot be made: %v", dir, cause(err))
 	}
 	if info.Mode().Perm()&0o002 != 0 {
 		c.odd(key, "use a directory of its own, mode 0750", "%s: everybody may put a socket of his own there", dir)

@@ -114,7 +114,7 @@ func layerWhy(layer unwrap.Layer, result policy.LayerResult) string {
 		return "It stands in a ciphertext that may have been changed: no signature covers all of it, and it is not plain text."
 	case layer.ForUs && result.Result != "opened":
 		return "It is for a key of ours and is delivered as it came."
-	case layer.Type == unwrap.Enveloped && !layer.ForUs:
+	case encrypted(layer) && !layer.ForUs:
 		return "None of our keys opens it: it is for somebody else, or for a key that is not configured for the recipient's domain."
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +25,10 @@ const sealArguments = "[-config FILE] [-sign-as-person CERT,KEY] [-sign-as-domai
 const maxPlain = 256 << 20
 
 // ciphers by the names that explain prints.
-var ciphers = map[string]seal.Cipher{"aes128-cbc": seal.AES128CBC, "aes192-cbc": seal.AES192CBC, "aes256-cbc": seal.AES256CBC}
+var ciphers = map[string]seal.Cipher{
+	"aes128-cbc": seal.AES128CBC, "aes192-cbc": seal.AES192CBC, "aes256-cbc": seal.AES256CBC,
+	"aes128-gcm": seal.AES128GCM, "aes192-gcm": seal.AES192GCM, "aes256-gcm": seal.AES256GCM,
+}
 
 var hashes = map[string]crypto.Hash{"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
@@ -193,14 +197,33 @@ func (p *pairFlag) Set(value string) error {
 		p.set = false
 		return nil
 	}
-	var two bool
-	if p.cert, p.key, two = strings.Cut(value, ","); !two {
-		p.key = p.cert
-	}
+	p.cert, p.key = splitPair(value)
 	if p.cert == "" || p.key == "" {
 		return errors.New("write CERT,KEY")
 	}
 	return nil
+}
+
+// splitPair splits at the comma on both sides of which there is a file: paths may have commas of their own.
+func splitPair(value string) (certificate, key string) {
+	if isFile(value) {
+		return value, value
+	}
+	for i, c := range value {
+		if c == ',' && isFile(value[:i]) && isFile(value[i+1:]) {
+			return value[:i], value[i+1:]
+		}
+	}
+	certificate, key, two := strings.Cut(value, ",")
+	if !two {
+		key = certificate
+	}
+	return certificate, key
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 func (p *pairFlag) load(flag string) (*seal.Signer, error) {
@@ -230,17 +253,15 @@ func readPair(certificate, key string) (seal.KeyPair, error) {
 	return pair, nil
 }
 
-// listFlag collects the values of a flag that may stand several times, with commas between values of one.
+// listFlag collects the values of a flag that may stand several times.
 type listFlag []string
 
 func (l *listFlag) String() string { return "" }
 
 func (l *listFlag) Set(value string) error {
-	for _, v := range strings.Split(value, ",") {
-		if v == "" {
-			return errors.New("a file name is empty")
-		}
-		*l = append(*l, v)
+	if value == "" {
+		return errors.New("the file name is empty")
 	}
+	*l = append(*l, value)
 	return nil
 }

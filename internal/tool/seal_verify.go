@@ -115,9 +115,9 @@ func checkInner(e *agent.Explanation) error {
 
 func checkLayer(layer unwrap.Layer, judgements []trust.Judgement, result policy.LayerResult) error {
 	switch {
-	case layer.Type == unwrap.Enveloped && layer.ForUs && !layer.Opened:
+	case encrypted(layer) && layer.ForUs && !layer.Opened:
 		return errors.New("it is for us and cannot be opened")
-	case layer.Type == unwrap.Enveloped:
+	case encrypted(layer):
 		return nil // for its recipient, as in example 7: nobody else can look inside
 	case layer.Type != unwrap.Signed:
 		return errors.New("it cannot be verified")
@@ -138,6 +138,10 @@ func checkLayer(layer unwrap.Layer, judgements []trust.Judgement, result policy.
 		return fmt.Errorf("its result is %s: %s", result.Result, result.Reason)
 	}
 	return nil
+}
+
+func encrypted(layer unwrap.Layer) bool {
+	return layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped
 }
 
 // looksSMIME reports whether the header of a message speaks of S/MIME.

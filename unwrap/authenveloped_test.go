@@ -177,10 +177,7 @@ func TestA14OneKey(t *testing.T) {
 			return append(bytes.Clone(c.RawIssuer), serial...)
 		}
 		ours, theirs := info(p.dca.Certificate), info(p.other.Certificate)
-		if len(ours) != len(theirs) {
-			t.Skip("serial numbers of different length")
-		}
-		return bytes.Replace(der, theirs, ours, 1)
+		return bytes.Replace(der, theirs, ours, 1) // of the same length
 	})
 	src := spool.FromBytes(msg)
 	h, err := message.ParseHeader(src)

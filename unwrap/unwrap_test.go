@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"io"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -35,9 +36,9 @@ func newParties(t testing.TB) *parties {
 	check(t, err)
 	p.signer, err = ca.IssueDomainSigner("example.com", seal.CertificateOptions{})
 	check(t, err)
-	p.dca, err = ca.IssueDCA("example.net", seal.CertificateOptions{})
+	p.dca, err = ca.IssueDCA("example.net", seal.CertificateOptions{Serial: big.NewInt(70001)})
 	check(t, err)
-	p.other, err = ca.IssueDCA("example.org", seal.CertificateOptions{})
+	p.other, err = ca.IssueDCA("example.org", seal.CertificateOptions{Serial: big.NewInt(70002)})
 	check(t, err)
 	made = p
 	return p

@@ -104,6 +104,10 @@ func enveloped(p *parties, w io.Writer, entity io.Reader) error {
 	return seal.WriteEncrypted(w, entity, []*x509.Certificate{p.dca.Certificate}, seal.EncryptOptions{})
 }
 
+func authEnveloped(p *parties, w io.Writer, entity io.Reader) error {
+	return seal.WriteEncrypted(w, entity, []*x509.Certificate{p.dca.Certificate}, seal.EncryptOptions{Cipher: seal.AES256GCM})
+}
+
 var (
 	opaque   = signedBy(seal.SignOptions{})
 	detached = signedBy(seal.SignOptions{Detached: true})
@@ -162,6 +166,8 @@ var largeKinds = []struct {
 		layers: []layer{detached, byDomain(seal.SignOptions{Detached: true}), enveloped}, want: "x-domsec=pass"},
 	{name: "enveloped 8-bit text", text: &umlauts, layers: []layer{enveloped}, held: true, want: "x-domsec="},
 	{name: "enveloped(opaque) of long lines", text: &longLines, layers: []layer{opaque, enveloped}, want: "smime=pass"},
+	{name: "authenveloped 8-bit text", text: &umlauts, layers: []layer{authEnveloped}, want: "x-domsec=", maildir: true},
+	{name: "enveloped(authenveloped)", text: &lines, layers: []layer{authEnveloped, enveloped}, want: "x-domsec="},
 	{name: "plain long lines", text: &longLines},
 }
 

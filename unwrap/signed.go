@@ -84,6 +84,7 @@ func (w *walk) enterDetached(at stage) (*stage, error) {
 	index := w.add(Layer{Type: Signed, Part: w.prefix + w.child("2"), Detached: true})
 	f := &detachedFrame{index: index, body: at.entity.body,
 		parts: message.NewMultipart(at.stream, at.form.media.Params["boundary"])}
+	f.second.text = []byte("--" + at.form.media.Params["boundary"])
 	part, err := f.parts.NextPart()
 	if err != nil {
 		w.result.Layers[index].Fault = ErrMultipart
@@ -126,6 +127,7 @@ type detachedFrame struct {
 	start  int64
 	hashes *canonicalHash
 	prefix []byte
+	second finder // of the boundary inside the signature part, where base64 would hide it (THREATS B23)
 }
 
 func (f *detachedFrame) finish(w *walk) error {
@@ -149,8 +151,9 @@ func (f *detachedFrame) finish(w *walk) error {
 		layer.Fault = err
 		return nil
 	}
-	// THREATS B11: text around the parts would be shown by some readers and is signed by nobody.
-	layer.WholeBody = blank && preambleSaysNothing(f.parts) && f.parts.Closed()
+	// THREATS B11: text around the parts would be shown by some readers and is signed by nobody. So would be what they
+	// take for one more part.
+	layer.WholeBody = blank && preambleSaysNothing(f.parts) && f.parts.Closed() && !f.parts.Lookalike() && !f.second.found
 	layer.Strippable = layer.content != nil && layer.WholeBody
 	layer.Certificates = signed.Certificates
 	content := slice{of: f.body, offset: f.start, length: end - f.start}
@@ -181,7 +184,7 @@ func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
 	if err != nil {
 		return nil, ErrMultipart
 	}
-	stream := bufio.NewReader(part)
+	stream := bufio.NewReader(io.TeeReader(part, &f.second))
 	header, err := message.ReadHeader(stream, maxEntityHeader)
 	if err != nil {
 		return nil, err
@@ -206,6 +209,24 @@ func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
 		return nil, ErrSignature
 	}
 	return signed, signed.Finish()
+}
+
+// A finder looks for a text in what is written to it.
+type finder struct {
+	text, tail []byte
+	found      bool
+}
+
+func (f *finder) Write(p []byte) (int, error) {
+	keep := len(f.text) - 1
+	seam := append(f.tail, p[:min(len(p), keep)]...)
+	f.found = f.found || bytes.Contains(seam, f.text) || bytes.Contains(p, f.text)
+	last := p
+	if len(p) < keep {
+		last = seam
+	}
+	f.tail = append(f.tail[:0], last[max(0, len(last)-keep):]...)
+	return len(p), nil
 }
 
 // signatures are the SignerInfos of one layer with what they are to be held against.

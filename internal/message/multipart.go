@@ -40,6 +40,7 @@ type Multipart struct {
 	preamble      []byte
 	preambleBlank bool
 	preambleCut   bool // it is longer than what is kept
+	lookalike     bool
 }
 
 // A delimiter is a delimiter line, together with the line end before it.
@@ -142,6 +143,11 @@ func (m *Multipart) EpilogueBlank() (bool, error) {
 // Offset returns where the part last returned stands in the input. The end is known when the part was read to its end,
 // or passed over.
 func (m *Multipart) Offset() (start, end int64) { return m.partStart, m.partEnd }
+
+// Lookalike reports whether a line that was read so far begins with the boundary and is no delimiter line. Not every
+// reader of mail goes by the grammar: some compare the beginning of a line only, others take any white space, and they
+// see other parts than are given out here (THREATS B23).
+func (m *Multipart) Lookalike() bool { return m.lookalike }
 
 // Closed reports whether the close delimiter was seen.
 func (m *Multipart) Closed() bool { return m.closed }
@@ -304,11 +310,13 @@ func (m *Multipart) match(w []byte, ended bool) (d *delimiter, short bool) {
 	}
 	space := whiteSpace(w[n:])
 	if space > maxPadding {
+		m.lookalike = true
 		return nil, false
 	}
 	n += space
 	eol, more := lineEndAt(w[n:], ended)
 	if more || eol < 0 {
+		m.lookalike = m.lookalike || !more
 		return nil, more
 	}
 	d.length = n + eol

@@ -289,3 +289,26 @@ func TestPreamble(t *testing.T) {
 func (s split) String() string {
 	return fmt.Sprintf("{preamble blank %v, epilogue blank %v, parts %.200q, closed %v}", s.preamble, s.epilogue, s.parts, s.closed)
 }
+
+// THREATS B23: readers that compare the beginning of a line, or take any white space, see other parts.
+func TestLookalike(t *testing.T) {
+	for in, want := range map[string]bool{
+		"--b\r\nx\r\n--b--\r\n": false, "--b \t\nx\n--b-- \n": false, "x--b\n --b\n--b\n--a\n-- b\n--b--": false,
+		"--b\nx\n--bb\ny\n--b--\n": true, "--b\nx\n--b--y\n--b--\n": true, "--b\nx\n--b\fy\n--b--\n": true, "--by\n--b\n--b--\n": true,
+		"--b\nx\n--b" + strings.Repeat(" ", 2000) + "\ny\n--b--\n": true, "--b\nx\n--b\ry\n--b--\n": true, "--b\nx\n--b-\n--b--\n": true,
+	} {
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in))} {
+			m := NewMultipart(r, "b")
+			for {
+				if _, err := m.NextPart(); err == io.EOF {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m.Lookalike() != want {
+				t.Errorf("%.60q: %v", in, m.Lookalike())
+			}
+		}
+	}
+}

@@ -2,6 +2,9 @@ package attack_test
 
 import (
 	"bytes"
+	"encoding/asn1"
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,5 +56,62 @@ func TestB11StockPreambleThatGoesOn(t *testing.T) {
 		preamble := stock + strings.Repeat(" \r\n", 200) + "Pay 1,000,000 to Eve.\r\n"
 		entity := bytes.Replace(signed, []byte("\r\n\r\n--x\r\n"), []byte("\r\n\r\n"+preamble+"--x\r\n"), 1)
 		l.noPass(t, from(bossAddress, entity))
+	}
+}
+
+// hidden returns a signature part whose base64 has a text in it that decodes to the value of an unsigned attribute.
+// Octets outside of the alphabet are ignored by whoever decodes base64, and there is room for any others.
+func (l *lab) hidden(t *testing.T, entity, boundary, text string) []byte {
+	t.Helper()
+	letters := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", r) {
+			return r
+		}
+		return -1
+	}, text)
+	text += "\r\n" + strings.Repeat("A", (4-len(letters)%4)%4)
+	letters += strings.Repeat("A", (4-len(letters)%4)%4)
+	value := must(t)(base64.StdEncoding.DecodeString(letters))
+	for try := range 60 { // until the value stands at a group of four letters; the length of a signature varies
+		shift := try % 3
+		junk := slices.Concat([]byte{0x04, 0x82, byte((len(value) + 6) >> 8), byte(len(value) + 6)}, make([]byte, shift), value, make([]byte, 6-shift))
+		attribute := seal.Attribute{Type: asn1.ObjectIdentifier{1, 2, 3, 4}, Values: [][]byte{junk}}
+		signed := must(t)(seal.Sign([]byte(entity), l.boss, seal.SignOptions{Detached: true, Boundary: boundary,
+			UnsignedAttributes: []seal.Attribute{attribute}}))
+		head, tail, _ := bytes.Cut(signed, []byte("smime.p7s\"\r\n\r\n"))
+		body, end, _ := bytes.Cut(tail, []byte("--"+boundary))
+		flat := strings.ReplaceAll(string(body), "\r\n", "")
+		if i := strings.Index(flat, letters); i >= 0 {
+			flat = flat[:i] + "\r\n" + text + "\r\n" + flat[i+len(letters):]
+			return slices.Concat(head, []byte("smime.p7s\"\r\n\r\n"+flat+"\r\n--"+boundary), end)
+		}
+	}
+	t.Fatal("the text is not where it should be")
+	return nil
+}
+
+// THREATS B23: text inside the base64 of the signature part that Dovecot 2.3, which compares the beginning of a line
+// only, or a reader that takes a form feed, 2000 spaces or a bare CR, shows as one more part.
+func TestB23PartHiddenInSignature(t *testing.T) {
+	l := theLab(t)
+	evil := "\r\nContent-Type: text/html\r\n\r\nPay 1000000 to Eve\r\n"
+	for _, delimiter := range []string{"\r\n--.x", "\r\n--.xjunk", "\r\n--.x\f", "\r\n--.x" + strings.Repeat(" ", 2000), "\r--.x\r", "\r\n --.x", "\r\n--.x--junk"} {
+		l.noPass(t, from(bossAddress, l.hidden(t, plain, ".x", delimiter+evil)))
+	}
+	d := l.deliver(t, from(bossAddress, l.hidden(t, plain, ".x", "\r\n--.y"+evil)), "unknown")
+	if !d.passed() {
+		t.Errorf("the attack does not reach its aim: %+v", d.results)
+	}
+}
+
+// THREATS B23: the attacker chooses the boundary of a captured multipart/signed, which nothing signs, so that for
+// readers that compare the beginning of a line a line of the text ends the part.
+func TestB23ChosenBoundary(t *testing.T) {
+	l := theLab(t)
+	const text = "Content-Type: text/plain\r\n\r\nI do not agree to this:\r\n-----Original Message-----\r\nPay 1,000,000 to Eve.\r\n"
+	signed := must(t)(seal.Sign([]byte(text), l.boss, seal.SignOptions{Detached: true, Boundary: "x"}))
+	for _, boundary := range []string{"-", "---", "---Original"} {
+		chosen := bytes.ReplaceAll(bytes.ReplaceAll(signed, []byte("--x"), []byte("--"+boundary)), []byte(`"x"`), []byte(`"`+boundary+`"`))
+		l.noPass(t, from(bossAddress, chosen))
 	}
 }

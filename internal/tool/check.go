@@ -94,6 +94,7 @@ func (c *checker) run(o CheckOptions) {
 			c.add(severityWarning, p)
 		}
 	}
+	c.checkFile()
 	c.checkKeys(cfg)
 	c.checkSigner(cfg)
 	c.checkTrust(cfg)
@@ -101,6 +102,13 @@ func (c *checker) run(o CheckOptions) {
 	c.checkTarget(cfg)
 	c.checkSockets(cfg)
 	c.checkPostfix(cfg, o.Postfix)
+}
+
+// checkFile looks at who may change the configuration: he can have mail opened and delivered to him.
+func (c *checker) checkFile() {
+	if info, err := os.Stat(c.file.Path); err == nil && info.Mode().Perm()&0o002 != 0 {
+		c.add(severityError, config.Problem{File: c.file.Path, Text: "everybody may change the configuration", Fix: "chmod o-w"})
+	}
 }
 
 func (c *checker) add(severity string, p config.Problem) {

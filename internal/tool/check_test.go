@@ -105,6 +105,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{name: "all is well", change: func(*testing.T, string) {}},
 		{name: "no configuration", change: remove(fileConfig), want: "error: DIR/paperknife.toml: no such file or directory"},
+		{name: "configuration for everybody", change: func(t *testing.T, dir string) { file(fileConfig, read(t, dir, fileConfig), 0o646)(t, dir) }, want: "error: DIR/paperknife.toml: everybody may change"},
 		{name: "no TOML", change: edit("[mua]", "[mua"), want: "error: DIR/paperknife.toml:25: trust: "},
 		{name: "unknown key", change: edit("default =", "defualt ="), want: "error: DIR/paperknife.toml:<defualt>: mua.defualt: unknown key"},
 		{name: "without effect", change: edit("[mua]", "[dns]\nserver = \"127.0.0.1:53\"\n[mua]"), want: "warning: DIR/paperknife.toml:<server>: dns.server: dns.server is accepted"},

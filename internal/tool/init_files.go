@@ -56,10 +56,17 @@ func (n *newFiles) free(names ...string) error {
 	return nil
 }
 
-// commit writes the files, synced, into a directory beside their own. A new directory appears in one step; in one that
-// is there each file is linked, which never replaces, and an error takes back what was linked.
+// commit writes the files, synced, into a directory of their own. It becomes the new directory in one step; from it to
+// one that is there each file is linked, which never replaces, and an error takes back what was linked.
 func (n *newFiles) commit() (err error) {
-	made, err := makeAll(filepath.Dir(n.dir))
+	parent, there := filepath.Dir(n.dir), true
+	if _, err := os.Lstat(n.dir); errors.Is(err, fs.ErrNotExist) {
+		there = false
+	}
+	if there {
+		parent = n.dir // another may not be writable, or be another file system
+	}
+	made, err := makeAll(parent)
 	defer func() {
 		if err != nil {
 			removeDirs(made)
@@ -68,7 +75,7 @@ func (n *newFiles) commit() (err error) {
 	if err != nil {
 		return err
 	}
-	stage, err := os.MkdirTemp(filepath.Dir(n.dir), ".paperknife-init-")
+	stage, err := os.MkdirTemp(parent, ".paperknife-init-")
 	if err != nil {
 		return err
 	}
@@ -88,13 +95,13 @@ func (n *newFiles) commit() (err error) {
 	if err := syncDir(stage); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(n.dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.Rename(stage, n.dir); err != nil {
-			return err
-		}
-		return syncDir(filepath.Dir(n.dir))
+	if there {
+		return n.link(stage)
 	}
-	return n.link(stage)
+	if err := os.Rename(stage, n.dir); err != nil {
+		return err
+	}
+	return syncDir(parent)
 }
 
 func (n *newFiles) link(stage string) error {

@@ -128,7 +128,7 @@ func TestInitNeverOverwrites(t *testing.T) {
 
 func unchanged(t *testing.T, dir, name string) {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(dir) // what begins with a dot too
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%s: %v %v", name, entries, err)
 	}

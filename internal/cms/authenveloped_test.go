@@ -466,3 +466,20 @@ func TestAuthEnvelopedMemory(t *testing.T) {
 		}
 	})
 }
+
+// RFC 9936 C.1: content-encryption key, parameters, ciphertext and mac as printed, without the recipient.
+func TestAuthEnvelopedVector(t *testing.T) {
+	info := seq(marshalOID(OIDData),
+		algorithm(ciphers[3].oid, seq(octetString(unhex(t, "5ca57468b81bf03b8da7186c")), number(16))),
+		appendElement(nil, tagContextPrimitive, unhex(t, "94c8689a99d2c38e192fa6ba08")))
+	mac := octetString(unhex(t, "5cf1786c57c7402b54fc93c30a4a4533"))
+	object := seq(marshalOID(OIDAuthEnvelopedData), tagged(0, seq(number(0), set(), info, mac)))
+	a, err := NewReader(bytes.NewReader(object)).AuthEnvelopedData()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := a.Decrypt(unhex(t, "c5153005588269a0a59f3c01943fdd56"), nil, &out); err != nil || out.String() != "Hello, world!" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}

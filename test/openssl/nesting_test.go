@@ -128,6 +128,14 @@ var layers = map[string]layer{
 		out, err := seal.EncryptTo(in, to, seal.EncryptOptions{})
 		return must(t, out, err)
 	}, decryptWith(testpki.DCANet)},
+	"g": {func(t *testing.T, p *testpki.PKI, in []byte) []byte {
+		return p.EncryptEntity(t, in, testpki.Options{Cipher: "aes-256-gcm"})
+	}, decryptWith(testpki.DCANet)},
+	"G": {func(t *testing.T, p *testpki.PKI, in []byte) []byte {
+		to := []*x509.Certificate{pair(t, p, testpki.DCAOrg).Certificate, pair(t, p, testpki.DCANet).Certificate}
+		out, err := seal.EncryptTo(in, to, seal.EncryptOptions{Cipher: seal.AES128GCM})
+		return must(t, out, err)
+	}, decryptWith(testpki.DCANet)},
 	"E-bob": {func(t *testing.T, p *testpki.PKI, in []byte) []byte {
 		out, err := seal.EncryptTo(in, []*x509.Certificate{pair(t, p, testpki.Bob).Certificate}, seal.EncryptOptions{})
 		return must(t, out, err)
@@ -144,6 +152,7 @@ func TestNesting(t *testing.T) {
 		"ML E DS S", "ML e DS s-detached", "ML DS S",
 		"E DS s E-bob S", "e DS-detached S E-bob s",
 		"DS DS S", "E DS ML S",
+		"G DS S", "g DS-detached s", "ML G DS s E-bob S", "E G S-detached", "g E DS S",
 	} {
 		t.Run(nest, func(t *testing.T) {
 			names := strings.Fields(nest)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func (f *opaqueFrame) finish(w *walk) error {
 	}
 	c := signatures{infos: f.signed.SignerInfos, content: f.octets, digests: digests,
 		contentType: f.signed.EContentType, prefix: f.prefix}
-	c.judge(layer)
+	w.judge(&c, layer)
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (f *detachedFrame) finish(w *walk) error {
 	content := slice{of: f.body, offset: f.start, length: end - f.start}
 	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
 		contentType: signed.EContentType, prefix: f.prefix}
-	c.judge(layer)
+	w.judge(&c, layer)
 	return nil
 }
 
@@ -239,40 +240,79 @@ type signatures struct {
 	prefix      []byte
 }
 
-func (c *signatures) judge(layer *Layer) {
-	for _, info := range c.infos {
-		signer := c.signer(info, layer.Certificates)
-		layer.Signers = append(layer.Signers, signer)
-		layer.Algorithms = append(layer.Algorithms, signer.Digest+"/"+signer.Algorithm)
+// judge verifies the signers of a layer, as far as the message's budget goes (THREATS A33).
+func (w *walk) judge(c *signatures, layer *Layer) {
+	signers := make([]Signer, len(c.infos))
+	for i, info := range c.infos {
+		signers[i] = Signer{Issuer: info.Issuer, Serial: info.Serial, SignedAttrs: info.HasSignedAttrs,
+			Certificate: info.Certificate(layer.Certificates)}
+		if w.verified == maxSignatures {
+			w.result.LimitReached = true
+			signers[i].Detail = ErrSignatureBudget
+			continue
+		}
+		w.verified++
+		c.prepare(info, &signers[i])
 	}
+	c.addDigests(signers)
+	for i, info := range c.infos {
+		c.verify(info, &signers[i])
+		signers[i].Digest, signers[i].Algorithm = info.Names() // the curve is known once the key was used
+		layer.Algorithms = append(layer.Algorithms, signers[i].Digest+"/"+signers[i].Algorithm)
+	}
+	layer.Signers = signers
 	readAttributes(layer, c.infos)
 }
 
-func (c *signatures) signer(info *cms.SignerInfo, certificates [][]byte) Signer {
-	signer := Signer{Issuer: info.Issuer, Serial: info.Serial, SignedAttrs: info.HasSignedAttrs,
-		Certificate: info.Certificate(certificates)}
-	c.verify(info, &signer)
-	signer.Digest, signer.Algorithm = info.Names() // the curve is known once the key was used
-	return signer
-}
-
-func (c *signatures) verify(info *cms.SignerInfo, signer *Signer) {
+// prepare finds what keeps a signature from being verified at all.
+func (c *signatures) prepare(info *cms.SignerInfo, signer *Signer) {
 	switch {
 	case info.Hash == 0 || !info.Hash.Available():
 		signer.Outcome, signer.Detail = Unsupported, cms.ErrAlgorithm
-		return
 	case signer.Certificate == nil:
 		signer.Outcome = NoCertificate
-		return
 	case !info.HasSignedAttrs && cms.LooksLikeSignedAttrs(c.prefix):
 		// The DER of another message's signed attributes, shown as content (THREATS A17).
 		signer.Outcome, signer.Detail = Malformed, cms.ErrAttributes
+	default:
+		signer.KeyBits = info.KeyBits(signer.Certificate)
+	}
+}
+
+// pending reports whether a signature is still to be verified.
+func (s Signer) pending() bool { return s.Outcome == NotVerified && s.Detail == nil }
+
+// addDigests takes the digests that neither micalg nor digestAlgorithms announced, all of them in one more pass over
+// the content (THREATS A23: what they announce decides nothing). A read that fails leaves them out; a fault of ours is
+// remembered by the reader.
+func (c *signatures) addDigests(signers []Signer) {
+	missing := map[crypto.Hash]hash.Hash{}
+	for i, info := range c.infos {
+		if signers[i].pending() && c.digests[info.Hash] == nil {
+			missing[info.Hash] = info.Hash.New()
+		}
+	}
+	if len(missing) == 0 {
 		return
 	}
-	signer.KeyBits = info.KeyBits(signer.Certificate)
-	digest, err := c.digest(info.Hash)
-	if err != nil { // a fault of ours is remembered by the reader
-		signer.Outcome, signer.Detail = Malformed, err
+	r, err := c.content.Open()
+	if err != nil {
+		return
+	}
+	more := &canonicalHash{hashes: missing, asIs: !c.canonical}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{more}, r, make([]byte, readBuffer)); err != nil {
+		return
+	}
+	maps.Copy(c.digests, more.sums())
+}
+
+func (c *signatures) verify(info *cms.SignerInfo, signer *Signer) {
+	if !signer.pending() {
+		return
+	}
+	digest := c.digests[info.Hash]
+	if digest == nil {
+		signer.Outcome, signer.Detail = Malformed, cms.ErrDigest
 		return
 	}
 	signer.Detail = info.Verify(signer.Certificate, digest, c.contentType)
@@ -293,31 +333,10 @@ func outcome(err error) Outcome {
 	return Malformed
 }
 
-// digest returns the digest of the content. An algorithm that neither micalg nor digestAlgorithms announced costs
-// another pass (THREATS A23: what they announce decides nothing).
-func (c *signatures) digest(algorithm crypto.Hash) ([]byte, error) {
-	if d := c.digests[algorithm]; d != nil {
-		return d, nil
-	}
-	r, err := c.content.Open()
-	if err != nil {
-		return nil, err
-	}
-	h := algorithm.New()
-	var to io.Writer = h
-	if c.canonical {
-		to = &canonicalHash{hashes: map[crypto.Hash]hash.Hash{algorithm: h}}
-	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, r, make([]byte, readBuffer)); err != nil {
-		return nil, err
-	}
-	c.digests[algorithm] = h.Sum(nil)
-	return c.digests[algorithm], nil
-}
-
 // A canonicalHash hashes what is written to it with every bare LF read as CRLF.
 type canonicalHash struct {
 	hashes map[crypto.Hash]hash.Hash
+	asIs   bool // hash the octets as they are
 	cr     bool // the last octet was CR
 }
 
@@ -344,6 +363,10 @@ func newCanonicalHash(micalg string) *canonicalHash {
 }
 
 func (c *canonicalHash) Write(p []byte) (int, error) {
+	if c.asIs {
+		c.feed(p)
+		return len(p), nil
+	}
 	start := 0
 	for at := 0; ; {
 		i := bytes.IndexByte(p[at:], '\n')

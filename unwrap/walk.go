@@ -21,6 +21,7 @@ type walk struct {
 	prefix, number string  // IMAP section of the current entity: "1/" and "2.1"
 	sealed         bool    // inside a ciphertext of ours
 	open           []frame // signed layers whose content is being read, outermost first
+	verified       int     // signatures
 	fault          error   // what reading a spool said, other than io.EOF: a fault of ours
 }
 

@@ -95,7 +95,7 @@ func (m *mail) judge(layers []unwrap.Layer) [][]trust.Judgement {
 		}
 		judgements[i] = make([]trust.Judgement, len(layer.Signers))
 		for j, signer := range layer.Signers {
-			if signer.Certificate != nil {
+			if signer.Certificate != nil && signer.Outcome != unwrap.NotVerified {
 				judgements[i][j] = m.agent.trust.Judge(signer.Certificate, layer.Certificates, kind, m.at)
 			}
 		}

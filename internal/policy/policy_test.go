@@ -111,7 +111,7 @@ func TestResults(t *testing.T) {
 		{"algorithm", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, signer(unwrap.Unsupported))}, j{alice}),
 			"smime=neutral(unsupported algorithm) x-domsec=none"},
 		{"never looked at", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, signer(unwrap.NotVerified))}, j{alice}),
-			"smime=neutral(malformed signed attributes or certificate) x-domsec=none"},
+			"smime=neutral(too many signatures) x-domsec=none"},
 		{"untrusted", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, signer(unwrap.Good))}, j{nobody}),
 			"smime=policy(untrusted certificate) x-domsec=none"},
 		{"revoked", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, signer(unwrap.Good))}, j{revoked}),

@@ -28,6 +28,7 @@ const (
 	ReasonNoAgentName     Reason = "no usable agent name"
 	ReasonNotDomainSigned Reason = "encrypted but not domain-signed"
 	ReasonLimit           Reason = "too many layers"
+	ReasonSignatures      Reason = "too many signatures"
 
 	// the originator
 	ReasonNoFrom        Reason = "missing from"

@@ -88,6 +88,8 @@ func cryptoResult(signer unwrap.Signer) (string, Reason) {
 		return resultPermerror, ReasonNoCertificate
 	case unwrap.Unsupported:
 		return resultNeutral, ReasonAlgorithm
+	case unwrap.NotVerified:
+		return resultNeutral, ReasonSignatures
 	}
 	return resultNeutral, ReasonAttributes
 }
@@ -142,7 +144,7 @@ func otherFails(facts Facts, i int, address string) bool {
 		if signer.Outcome == unwrap.Good {
 			continue
 		}
-		if signer.Certificate == nil || hasAddress(facts.Judgements[i][j], address) {
+		if signer.Certificate == nil || signer.Outcome == unwrap.NotVerified || hasAddress(facts.Judgements[i][j], address) {
 			return true
 		}
 	}

@@ -5,12 +5,14 @@
 package attack_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"paperknife/seal"
 	"paperknife/test/harness"
@@ -35,7 +37,7 @@ const authservID = "mx.example.net"
 // classes are those of [mua]; each is also the local part of a recipient of that class.
 var classes = []string{"received", "capable", "unknown", "incapable"}
 
-const config = `authserv_id = "` + authservID + `"
+const configuration = `authserv_id = "` + authservID + `"
 trusted_authserv_ids = ["upstream.example.net"]
 
 ` + harness.Listen + `
@@ -106,7 +108,7 @@ func newLab(t *testing.T, more string) *lab {
 	if err := l.makeParties(); err != nil {
 		t.Fatal(err)
 	}
-	l.site = harness.NewSite(k, config+more, l.files(t))
+	l.site = harness.NewSite(k, configuration+more, l.files(t))
 	l.server = l.site.Start(k)
 	shared.end = func() {
 		for i := len(after) - 1; i >= 0; i-- {
@@ -205,6 +207,9 @@ func (l *lab) deliver(t *testing.T, message []byte, class string) delivery {
 func read(t *testing.T, raw []byte) delivery {
 	t.Helper()
 	d := delivery{raw: raw}
+	if bytes.HasPrefix(raw, []byte("From ")) && !bytes.HasPrefix(raw, []byte("From :")) {
+		_, raw, _ = bytes.Cut(raw, []byte("\n")) // of an mbox, which standard output keeps
+	}
 	d.fields, d.body = harness.Split(raw)
 	top := true
 	for _, f := range d.fields {
@@ -275,3 +280,5 @@ func multipartSigned(boundary, preamble string, epilogue string, parts ...string
 	fmt.Fprintf(&b, "--%s--\r\n%s", boundary, epilogue)
 	return []byte(b.String())
 }
+
+var noTime time.Time // now

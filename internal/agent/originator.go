@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	netmail "net/mail"
@@ -40,6 +41,9 @@ func readOriginator(header *message.Header) policy.Originator {
 	originator, err := parseFrom(value)
 	if err != nil {
 		return policy.Originator{Fault: policy.ReasonFromSyntax}
+	}
+	if header.BareCR() { // for some readers there may be another From
+		return policy.Originator{Fault: policy.ReasonMalformed}
 	}
 	return originator
 }
@@ -116,8 +120,42 @@ func watchedFields(header *message.Header) ([]policy.Field, error) {
 			fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw})
 		}
 	}
-	slices.SortFunc(fields, func(a, b policy.Field) int { return cmp.Compare(a.Index, b.Index) })
+	if header.BareCR() {
+		hidden, err := hiddenFields(header)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, hidden...)
+	}
+	slices.SortStableFunc(fields, func(a, b policy.Field) int { return cmp.Compare(a.Index, b.Index) })
 	return fields, nil
+}
+
+// hiddenFields finds fields of any name that hold a field of ours, or results, for readers that end a line at a bare CR.
+// They are handed on under that name, and so they go as a whole. One that is too long to be read counts as such.
+func hiddenFields(header *message.Header) ([]policy.Field, error) {
+	var hidden []policy.Field
+	for i := range header.Len() {
+		raw, err := header.Raw(i)
+		if errors.Is(err, message.ErrFieldTooLong) {
+			raw, err = []byte("\r"+policy.FieldTrace+":"), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, rest, found := bytes.Cut(raw, []byte("\r"))
+		for found {
+			var line []byte
+			line, rest, found = bytes.Cut(rest, []byte("\r"))
+			name, _, _ := strings.Cut(strings.ToLower(string(line[:min(len(line), 100)])), ":")
+			name = strings.TrimRight(name, " \t")
+			if name != "subject" && slices.Contains(policy.Watched(), name) {
+				hidden = append(hidden, policy.Field{Index: i, Name: name, Raw: []byte(name + ": (")})
+				break
+			}
+		}
+	}
+	return hidden, nil
 }
 
 func readWithin(header *message.Header, i int, room *int) ([]byte, error) {

@@ -43,6 +43,7 @@ type Header struct {
 	crlf      bool
 	malformed bool
 	fragment  bool // the first line begins with white space
+	bareCR    bool
 }
 
 // A field is what the index keeps of one field. Its name stands at start.
@@ -70,7 +71,7 @@ func parseHeader(src Source, envelope bool, maxFields int) (*Header, error) {
 		return nil, err
 	}
 	h.envelope, h.end, h.body = s.envelope, s.end, s.body
-	h.crlf, h.malformed, h.fragment = s.crlf || !s.sawLineEnd, s.malformed, s.fragment
+	h.crlf, h.malformed, h.fragment, h.bareCR = s.crlf || !s.sawLineEnd, s.malformed, s.fragment, s.bareCR
 	if h.count < maxFields {
 		h.indexed = h.end
 	}
@@ -197,6 +198,10 @@ func (h *Header) BodyOffset() int64 { return h.body }
 // Malformed reports whether there is a line that is neither field nor continuation line, or a first line that begins
 // with white space. Signature schemes refuse such a header section (SEEDS 0.3).
 func (h *Header) Malformed() bool { return h.malformed }
+
+// BareCR reports whether a CR stands in the header section that is not part of a line end. Here it is an ordinary octet;
+// some readers of mail end a line there, and for them a field may hold others (THREATS B24).
+func (h *Header) BareCR() bool { return h.bareCR }
 
 // EnvelopeLine returns the length of the mbox "From " line on top, 0 when there is none. It is no field.
 func (h *Header) EnvelopeLine() int64 { return h.envelope }

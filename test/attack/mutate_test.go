@@ -3,6 +3,7 @@ package attack_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"math/rand/v2"
 	"os"
@@ -32,8 +33,12 @@ func (l *lab) seeds(t *testing.T) [][]byte {
 	}
 	entities = append(entities, seal.EmptySignature([]byte(plain)), []byte(plain))
 	for _, e := range entities[:len(entities):len(entities)] {
-		entities = append(entities, l.encrypt(t, e))
+		sealed := must(t)(seal.EncryptTo(e, []*x509.Certificate{l.dca.Certificate}, seal.EncryptOptions{Cipher: seal.AES256GCM}))
+		entities = append(entities, l.encrypt(t, e), sealed, sign(t, sealed, l.corp, seal.SignOptions{SignatureTypes: domainSig}))
 	}
+	// A ciphertext that is read twice, through a signature.
+	long := must(t)(seal.EncryptTo(append([]byte(plain), bytes.Repeat([]byte("long\r\n"), 10000)...), []*x509.Certificate{l.dca.Certificate}, seal.EncryptOptions{Cipher: seal.AES128GCM}))
+	entities = append(entities, sign(t, long, l.eve, seal.SignOptions{}), sign(t, long, l.eve, seal.SignOptions{Detached: true}))
 	messages := make([][]byte, len(entities))
 	for i, e := range entities {
 		messages[i] = from(bossAddress, e)
@@ -195,7 +200,7 @@ func (l *lab) mutant(t *testing.T, a *agent.Agent, m []byte, class string) bool 
 	}
 	if class == "incapable" {
 		text := strings.TrimSuffix(string(harness.LF(d.body)), "\n")
-		if text != "Third quarter: 42." {
+		if text != "Third quarter: 42." && !strings.HasPrefix(text, "Third quarter: 42.\nlong\n") {
 			t.Errorf("passes: %+v\nwith the text %q", d.results, text)
 		}
 	}

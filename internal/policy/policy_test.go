@@ -88,7 +88,7 @@ func TestResults(t *testing.T) {
 	typeFault := signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good))
 	typeFault.SignatureTypeFault = "signatureType unsigned"
 	empty := signed(unwrap.RoleEmpty)
-	noName := trust.Judgement{Trusted: true, AgentUnusable: true, Serial: "1", Issuer: "CN=x"}
+	noName := trust.Judgement{Trusted: true, Serial: "1", Issuer: "CN=x"}
 	tests := []struct {
 		name  string
 		facts Facts

@@ -169,8 +169,9 @@ func (a *Agent) CheckKeys() []error {
 func (a *Agent) Warnings() []string {
 	list := slices.Clone(a.warnings)
 	for domain, ring := range a.rings {
-		list = append(list, ring.Warnings()...)
-		list = append(list, ring.DomainWarnings(domain, a.now())...)
+		for _, w := range append(ring.Findings(), ring.DomainFindings(domain, a.now())...) {
+			list = append(list, w.String())
+		}
 	}
 	slices.Sort(list)
 	return list

@@ -105,11 +105,3 @@ func (c *Config) warnings() []remark {
 func (c *Config) anyKey(is func(Key) bool) bool {
 	return slices.ContainsFunc(c.Domains, func(d Domain) bool { return slices.ContainsFunc(d.Keys, is) })
 }
-
-// Class returns the class of a recipient's mail reader. Addresses are compared without regard to case.
-func (m *MUA) Class(address string) string {
-	if class, ok := m.Users[strings.ToLower(address)]; ok {
-		return class
-	}
-	return m.Default
-}

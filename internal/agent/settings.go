@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"paperknife/deliver"
@@ -45,7 +44,7 @@ func New(c *config.Config, o Options) (*Agent, error) {
 		a.now = time.Now
 	}
 	for address, class := range c.MUA.Users {
-		a.classes[strings.ToLower(address)] = policy.Class(class)
+		a.classes[classKey(address, "")] = policy.Class(class)
 	}
 	return a, errors.Join(a.loadKeys(c), a.loadTrust(c), a.openStores(c))
 }

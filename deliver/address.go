@@ -112,6 +112,18 @@ func splitDetail(local, delimiters string) (user, detail string) {
 	return local, ""
 }
 
+// Mailbox returns an address in the form in which two spellings of one mailbox are equal, without the detail that one
+// of the delimiters sets off.
+func Mailbox(addr, delimiters string) string {
+	addr = strings.Trim(addr, " \t<>")
+	a, err := parseAddress(addr)
+	if err != nil {
+		return lowerASCII(addr)
+	}
+	user, _ := splitDetail(a.local, delimiters)
+	return lowerASCII(user) + "@" + a.domain
+}
+
 func isLetterDigit(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 func isASCII(s string) bool {

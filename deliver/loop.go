@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"fmt"
-	"strings"
 
 	"paperknife/internal/status"
 )
@@ -29,13 +28,13 @@ func Looped(header Fields, recipient string) (Result, bool) {
 	if len(received) > maxReceived {
 		return loop(fmt.Errorf("%d Received fields", len(received)))
 	}
-	own := mailboxKey(recipient)
+	own := Mailbox(recipient, "")
 	for _, i := range header.Find("delivered-to") {
 		if len(received) > 0 && i < received[0] {
 			continue
 		}
 		// A field that cannot be read is none of ours.
-		if value, err := header.Value(i); err == nil && mailboxKey(value) == own {
+		if value, err := header.Value(i); err == nil && Mailbox(value, "") == own {
 			return loop(fmt.Errorf("delivered to %q before", recipient))
 		}
 	}
@@ -44,14 +43,4 @@ func Looped(header Fields, recipient string) (Result, bool) {
 
 func loop(err error) (Result, bool) {
 	return status.Reject(codeLoop, "mail forwarding loop", err), true
-}
-
-// mailboxKey returns an address in the form in which two spellings of one mailbox are equal.
-func mailboxKey(addr string) string {
-	addr = strings.Trim(addr, " \t<>")
-	a, err := parseAddress(addr)
-	if err != nil {
-		return lowerASCII(addr)
-	}
-	return lowerASCII(a.local) + "@" + a.domain
 }

@@ -319,6 +319,7 @@ users = { "erin@example.net" = "capable", "Erin+Lists@example.net" = "incapable"
 		"erin+lists@example.net":   policy.ClassIncapable, // the address as it is comes first
 		"erin+lists+a@example.net": policy.ClassCapable,
 		"erin-news@example.net":    policy.ClassReceived, // another delimiter
+		`"erin"@example.net`:       policy.ClassCapable,  // another spelling of the mailbox
 		"erin@example.org":         policy.ClassReceived,
 		"erin":                     policy.ClassReceived,
 		"+odd@example.net":         policy.ClassUnknown, // a delimiter in front sets nothing off

@@ -6,22 +6,13 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"paperknife/deliver"
-	"paperknife/internal/keys"
 	"paperknife/internal/message"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
 	"paperknife/internal/status"
-	"paperknife/internal/trust"
 )
-
-// A recipient is one accepted recipient of a transaction.
-type recipient struct {
-	deliver.Recipient
-	known bool // false: the filter was not told
-}
 
 // An envelope is what the steps know beside the message.
 type envelope struct {
@@ -35,6 +26,7 @@ type envelope struct {
 // A passage is one message in process: its envelope and, per recipient, what was decided and what came of it.
 type passage struct {
 	envelope
+	received  *spool.Spool
 	mail      *mail
 	decisions []policy.Decision
 	results   []status.Result
@@ -43,21 +35,23 @@ type passage struct {
 // process takes one spooled message through the steps and returns one Result per recipient, in their order. It never
 // panics: a fault of ours in one message is "try again later" for that message only.
 func (a *Agent) process(ctx context.Context, received *spool.Spool, e envelope) []status.Result {
-	p := &passage{envelope: e, decisions: make([]policy.Decision, len(e.recipients)), results: make([]status.Result, len(e.recipients))}
-	a.steps(ctx, received, p)
-	a.logResults(e, received.Size(), p.decisions, p.results)
+	p := &passage{envelope: e, received: received, decisions: make([]policy.Decision, len(e.recipients)),
+		results: make([]status.Result, len(e.recipients))}
+	a.steps(ctx, p)
+	a.logResults(p)
 	return p.results
 }
 
-func (a *Agent) steps(ctx context.Context, received *spool.Spool, p *passage) {
-	defer a.contain(p, allOf(p.results))
-	if err := faultPoint(received); err != nil {
-		p.fill(status.From(err))
-		return
+func (a *Agent) steps(ctx context.Context, p *passage) {
+	all := make([]int, len(p.recipients))
+	for i := range all {
+		all[i] = i
 	}
+	defer a.contain(p, all)
+	faultPoint()
 	var err error
-	if p.mail, err = a.newMail(received); err != nil {
-		p.fill(status.From(err))
+	if p.mail, err = a.newMail(p.received); err != nil {
+		p.set(all, status.From(err))
 		return
 	}
 	defer p.mail.close()
@@ -82,58 +76,14 @@ func (a *Agent) contain(p *passage, indexes []int) {
 	}
 }
 
-func allOf(results []status.Result) []int {
-	indexes := make([]int, len(results))
-	for i := range indexes {
-		indexes[i] = i
-	}
-	return indexes
-}
-
-func (p *passage) fill(r status.Result) {
-	for i := range p.results {
+// set gives the recipients at some indexes the same result.
+func (p *passage) set(indexes []int, r status.Result) {
+	for _, i := range indexes {
 		p.results[i] = r
 	}
 }
 
 var errPanic = errors.New("panic while delivering")
-
-// A group is the recipients that get the same decision: same keys, same class.
-type group struct {
-	ring    *keys.Ring
-	class   policy.Class
-	indexes []int
-}
-
-func (a *Agent) groups(recipients []recipient) []group {
-	var list []group
-next:
-	for i, r := range recipients {
-		ring, class := a.ring(r), a.classOf(r)
-		for g := range list {
-			if list[g].ring == ring && list[g].class == class {
-				list[g].indexes = append(list[g].indexes, i)
-				continue next
-			}
-		}
-		list = append(list, group{ring, class, []int{i}})
-	}
-	return list
-}
-
-// ring returns the keys that may open mail for a recipient: those of his domain and no others (DESIGN rule 11). A
-// recipient without a domain is a local user, whose domain is the first.
-func (a *Agent) ring(r recipient) *keys.Ring {
-	at := strings.LastIndexByte(r.Address, '@')
-	if !r.known || at < 0 {
-		return a.firstRing
-	}
-	domain, err := trust.NormalizeDomain(r.Address[at+1:])
-	if err != nil {
-		return nil
-	}
-	return a.rings[domain]
-}
 
 // deliverGroup opens, decides and delivers for one group.
 func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
@@ -141,14 +91,9 @@ func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 	if g.indexes = refuseLoops(p, g.indexes); len(g.indexes) == 0 {
 		return
 	}
-	set := func(r status.Result) {
-		for _, i := range g.indexes {
-			p.results[i] = r
-		}
-	}
 	o, err := p.mail.open(ctx, g.ring)
 	if err != nil {
-		set(status.From(err))
+		p.set(g.indexes, status.From(err))
 		return
 	}
 	decision, view := p.mail.decide(o, g.class)
@@ -156,17 +101,19 @@ func (a *Agent) deliverGroup(ctx context.Context, p *passage, g group) {
 		p.decisions[i] = decision
 	}
 	if decision.Action == policy.ActionReject {
-		set(status.Reject(status.Enhanced{Class: 5, Subject: 7, Detail: 1}, string(decision.Reason), nil))
+		p.set(g.indexes, status.Reject(status.Enhanced{Class: 5, Subject: 7, Detail: 1}, string(decision.Reason), nil))
 		return
 	}
-	if r := a.keepOriginal(ctx, p, o, g.class, decision); !r.Delivered() {
-		set(r)
-		return
+	if decision.KeepOriginal && a.original != nil {
+		if r := a.store(ctx, a.original, p.sender, p.mail.asReceived()); !r.Delivered() {
+			p.set(g.indexes, r)
+			return
+		}
 	}
 	if decision.Action == policy.ActionQuarantine && p.final {
 		r := a.store(ctx, a.quarantine, p.sender, view)
-		if r.Delivered() || !o.forUs() {
-			set(r)
+		if r.Delivered() || !decision.Sealed {
+			p.set(g.indexes, r)
 			return
 		}
 		// That the quarantine cannot be written must not tell the sender what the inside of a ciphertext said (DESIGN
@@ -206,26 +153,23 @@ func (a *Agent) hand(ctx context.Context, p *passage, g group, view *message.Vie
 	}
 }
 
-// keepOriginal stores the message as received before an altered view of it is delivered (DESIGN rule 12). A ciphertext
-// for us is stored whether it could be opened or not, so that a fault of this Maildir does not tell which.
-func (a *Agent) keepOriginal(ctx context.Context, p *passage, o *opened, class policy.Class, d policy.Decision) status.Result {
-	altered := d.Depth > 0 || d.Repack || o.forUs() && class != policy.ClassReceived
-	if a.original == nil || !altered {
-		return status.Delivered()
-	}
-	return a.store(ctx, a.original, p.sender, &message.View{Received: p.mail.received, Header: p.mail.header})
-}
-
 // store writes a view to a Maildir of the postmaster's.
 func (a *Agent) store(ctx context.Context, target deliver.Target, sender string, view deliver.View) status.Result {
 	if target == nil {
 		return status.Result{Err: errors.New("no quarantine configured")}
 	}
 	t := target.Begin(ctx, sender)
-	defer t.Close()
+	defer a.closeTarget(t)
 	results := t.Deliver(ctx, view, []deliver.Recipient{{}})
 	if len(results) != 1 {
 		return status.Result{Err: errors.New("target gave no result")}
 	}
 	return results[0]
+}
+
+// closeTarget ends a transaction of a target. What was delivered stays, so an error is for the log alone.
+func (a *Agent) closeTarget(t deliver.Transaction) {
+	if err := t.Close(); err != nil {
+		a.log.Warn("target not closed", "err", err)
+	}
 }

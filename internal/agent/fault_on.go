@@ -5,13 +5,11 @@ package agent
 import (
 	"os"
 	"time"
-
-	"paperknife/internal/spool"
 )
 
 // faultPoint breaks as PAPERKNIFE_FAULT says, to show that a mail server then tries again (THREATS C17). It is only
 // in binaries built with the tag "faults", which are never installed.
-func faultPoint(*spool.Spool) error {
+func faultPoint() {
 	switch os.Getenv("PAPERKNIFE_FAULT") {
 	case "panic":
 		panic("fault on request")
@@ -35,7 +33,6 @@ func faultPoint(*spool.Spool) error {
 			_ = held
 		}
 	}
-	return nil
 }
 
 func overflow(n int) int { return overflow(n+1) + 1 }

@@ -6,17 +6,17 @@ import (
 	"strings"
 
 	"paperknife/internal/policy"
-	"paperknife/internal/status"
 )
 
 // logResults writes one line per message and recipient: who, what was done and why. Never a key, a plaintext or a
 // header field of the message.
-func (a *Agent) logResults(e envelope, size int64, decisions []policy.Decision, results []status.Result) {
-	for i, r := range e.recipients {
-		_, enhanced, text := results[i].SMTP()
-		line := append([]any{}, e.attributes...)
-		line = append(line, "to", r.Address, "dsn", enhanced.String(), "size", size)
-		if d := decisions[i]; d.Action != "" {
+func (a *Agent) logResults(p *passage) {
+	for i, r := range p.recipients {
+		result := p.results[i]
+		_, enhanced, text := result.SMTP()
+		line := append([]any{}, p.attributes...)
+		line = append(line, "to", r.Address, "dsn", enhanced.String(), "size", p.received.Size())
+		if d := p.decisions[i]; d.Action != "" {
 			line = append(line, "action", string(d.Action), "view", string(d.View), "results", summary(d.Results))
 			if d.Reason != "" {
 				line = append(line, "reason", string(d.Reason))
@@ -24,16 +24,16 @@ func (a *Agent) logResults(e envelope, size int64, decisions []policy.Decision, 
 		}
 		level, message := slog.LevelInfo, "delivered"
 		switch {
-		case results[i].Temporary():
+		case result.Temporary():
 			level, message = slog.LevelError, "deferred"
-		case !results[i].Delivered():
+		case !result.Delivered():
 			level, message = slog.LevelWarn, "refused"
 		}
-		if !results[i].Delivered() {
+		if !result.Delivered() {
 			line = append(line, "text", text)
 		}
-		if results[i].Err != nil {
-			line = append(line, "err", results[i].Err.Error())
+		if result.Err != nil {
+			line = append(line, "err", result.Err.Error())
 		}
 		a.log.Log(context.Background(), level, message, line...)
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"paperknife/internal/keys"
@@ -30,11 +29,6 @@ type mail struct {
 type opened struct {
 	result *unwrap.Result
 	facts  policy.Facts
-}
-
-// forUs reports a ciphertext for one of our keys, opened or not.
-func (o *opened) forUs() bool {
-	return slices.ContainsFunc(o.facts.Layers, func(l unwrap.Layer) bool { return l.ForUs })
 }
 
 // newMail reads what every later step needs of the header. A fault here is ours: the spool could not be read.
@@ -115,4 +109,9 @@ func (m *mail) decide(o *opened, class policy.Class) (policy.Decision, *message.
 	view.Edits = append(view.Edits, d.Edits...)
 	view.DropNames = policy.DropNames()
 	return d, view
+}
+
+// asReceived is the message untouched.
+func (m *mail) asReceived() *message.View {
+	return &message.View{Received: m.received, Header: m.header}
 }

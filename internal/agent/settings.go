@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"paperknife/deliver"
@@ -45,7 +44,7 @@ func New(c *config.Config, o Options) (*Agent, error) {
 		a.now = time.Now
 	}
 	for address, class := range c.MUA.Users {
-		a.classes[strings.ToLower(address)] = policy.Class(class)
+		a.classes[classKey(address, "")] = policy.Class(class)
 	}
 	return a, errors.Join(a.loadKeys(c), a.loadTrust(c), a.openStores(c))
 }
@@ -169,8 +168,9 @@ func (a *Agent) CheckKeys() []error {
 func (a *Agent) Warnings() []string {
 	list := slices.Clone(a.warnings)
 	for domain, ring := range a.rings {
-		list = append(list, ring.Warnings()...)
-		list = append(list, ring.DomainWarnings(domain, a.now())...)
+		for _, w := range append(ring.Findings(), ring.DomainFindings(domain, a.now())...) {
+			list = append(list, w.String())
+		}
 	}
 	slices.Sort(list)
 	return list

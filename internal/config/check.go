@@ -182,7 +182,7 @@ func isDomain(s string) bool {
 	return true
 }
 
-// checkUsers turns the addresses into lower case, as Class looks them up.
+// checkUsers turns the addresses into lower case: that of letters makes no other address.
 func (d *decoder) checkUsers(users map[string]string) {
 	for _, address := range sortedKeys(users) {
 		class, lower := users[address], strings.ToLower(address)

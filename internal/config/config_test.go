@@ -158,15 +158,6 @@ func TestPendingAndWarnings(t *testing.T) {
 	}
 }
 
-func TestClass(t *testing.T) {
-	m := MUA{"unknown", map[string]string{"erin@example.net": "capable"}}
-	for address, want := range map[string]string{"erin@example.net": "capable", "ERIN@Example.net": "capable", "dave@example.net": "unknown", "": "unknown"} {
-		if got := m.Class(address); got != want {
-			t.Errorf("%q: %s", address, got)
-		}
-	}
-}
-
 func TestLegacySHA1(t *testing.T) {
 	for text, want := range map[string]string{"": "policy", `"policy"`: "policy", `"pass"`: "pass", `{ meta = "pass" }`: "pass", `{ dkim = "pass" }`: "policy"} {
 		file := "[verify]\n"

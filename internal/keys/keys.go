@@ -69,9 +69,6 @@ func Load(pairs []Pair) (*Ring, error) {
 	return r, nil
 }
 
-// Len returns how many keys there are.
-func (r *Ring) Len() int { return len(r.entries) }
-
 // Operations returns how often a private key was used.
 func (r *Ring) Operations() uint64 { return r.operations.Load() }
 

@@ -219,7 +219,7 @@ func TestOwnDomainOnly(t *testing.T) {
 	if _, err := ring.ContentKey(b.bySerial(), 32); !errors.Is(err, ErrNotOurs) {
 		t.Errorf("error %v", err)
 	}
-	if empty := load(t); empty.Len() != 0 {
+	if empty := load(t); len(empty.entries) != 0 {
 		t.Error("keys from nowhere")
 	} else if index, ours := empty.Choose([][]byte{a.bySerial()}); index != -1 || ours {
 		t.Errorf("%d, %v", index, ours)
@@ -423,8 +423,8 @@ func TestWarnings(t *testing.T) {
 		if err := os.Chmod(o.pair.Key, mode); err != nil {
 			t.Fatal(err)
 		}
-		w := load(t, o).Warnings()
-		if want == "" && len(w) != 0 || want != "" && (len(w) != 1 || !strings.Contains(w[0], want)) {
+		w := load(t, o).Findings()
+		if want == "" && len(w) != 0 || want != "" && (len(w) != 1 || !strings.Contains(w[0].String(), want)) {
 			t.Errorf("mode %v: %q", mode, w)
 		}
 	}
@@ -433,7 +433,7 @@ func TestWarnings(t *testing.T) {
 		want  int
 	}{{0, 0}, {x509.KeyUsageKeyEncipherment, 0}, {x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature, 0}, {x509.KeyUsageDigitalSignature, 1}} {
 		o := newOwner(t, rsaKey(0), 1, func(c *x509.Certificate) { c.KeyUsage = test.usage })
-		if w := load(t, o).Warnings(); len(w) != test.want {
+		if w := load(t, o).Findings(); len(w) != test.want {
 			t.Errorf("usage %v: %q", test.usage, w)
 		}
 	}
@@ -468,12 +468,12 @@ func TestDomainWarnings(t *testing.T) {
 		{"not yet", func(c *x509.Certificate) { c.NotBefore = now.Add(time.Hour) }, "not valid before"},
 	} {
 		ring := load(t, newOwner(t, rsaKey(0), 1, test.change), newOwner(t, rsaKey(1), 2, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }))
-		w := ring.DomainWarnings("example.net", now)
-		if test.want == "" && len(w) != 0 || test.want != "" && (len(w) != 1 || !strings.Contains(w[0], test.want)) {
+		w := ring.DomainFindings("example.net", now)
+		if test.want == "" && len(w) != 0 || test.want != "" && (len(w) != 1 || !strings.Contains(w[0].String(), test.want)) {
 			t.Errorf("%s: %q", test.name, w)
 		}
 	}
-	if w := load(t).DomainWarnings("example.net", now); w != nil {
+	if w := load(t).DomainFindings("example.net", now); w != nil {
 		t.Errorf("no keys: %q", w)
 	}
 }

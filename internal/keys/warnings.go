@@ -33,19 +33,8 @@ func (w Warning) String() string {
 	return text
 }
 
-func lines(warnings []Warning) []string {
-	var list []string
-	for _, w := range warnings {
-		list = append(list, w.String())
-	}
-	return list
-}
-
-// Warnings returns what is odd about the keys and their files, one line each: nothing that stops mail, all of it
-// worth a look at start-up.
-func (r *Ring) Warnings() []string { return lines(r.Findings()) }
-
-// Findings are Warnings for who wants the parts.
+// Findings returns what is odd about the keys and their files: nothing that stops mail, all of it worth a look at
+// start-up.
 func (r *Ring) Findings() []Warning {
 	var warnings []Warning
 	for _, e := range r.entries {
@@ -55,17 +44,12 @@ func (r *Ring) Findings() []Warning {
 	return warnings
 }
 
-// DomainWarnings returns why senders may not find or use the certificates for a domain (given as A-labels): those
-// out of date, and those whose SubjectAltName does not name the domain (D31). A retired key is meant to open old
-// mail, so only the current certificate, the first, is looked at.
-func (r *Ring) DomainWarnings(domain string, at time.Time) []string {
-	return lines(r.DomainFindings(domain, at))
-}
-
 // soon is how long before its end a certificate is due to be replaced.
 const soon = 30 * 24 * time.Hour
 
-// DomainFindings are DomainWarnings for who wants the parts.
+// DomainFindings returns why senders may not find or use the certificates for a domain (given as A-labels): those
+// out of date, and those whose SubjectAltName does not name the domain (D31). A retired key is meant to open old
+// mail, so only the current certificate, the first, is looked at.
 func (r *Ring) DomainFindings(domain string, at time.Time) []Warning {
 	if len(r.entries) == 0 {
 		return nil

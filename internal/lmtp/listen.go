@@ -20,6 +20,22 @@ var (
 	ErrNotSocket = errors.New("exists and is no socket")
 )
 
+// ListenAll opens every socket of the list, as Listen does, or none.
+func ListenAll(specs []string, mode os.FileMode) ([]net.Listener, error) {
+	var list []net.Listener
+	for _, spec := range specs {
+		l, err := Listen(spec, mode)
+		if err != nil {
+			for _, opened := range list {
+				err = errors.Join(err, opened.Close())
+			}
+			return nil, err
+		}
+		list = append(list, l)
+	}
+	return list, nil
+}
+
 // Listen opens "unix:/path" with the given mode, or "host:port". A unix socket that a dead server left behind is
 // replaced; a live one, or anything else of that name, never is. A lock beside the socket ("/path.lock") keeps two
 // servers that start together apart.

@@ -203,8 +203,6 @@ func (s *Server) stopped() bool {
 	}
 }
 
-func (s *Server) deadline(d time.Duration) time.Time { return time.Now().Add(d) }
-
 // An errorLog takes what go-smtp has to complain about.
 type errorLog struct{ log *slog.Logger }
 

@@ -165,7 +165,7 @@ func (c *conn) await() error {
 		return errStopping
 	}
 	c.waiting = true
-	return c.SetReadDeadline(c.server.deadline(c.server.settings.IdleTimeout))
+	return c.SetReadDeadline(time.Now().Add(c.server.settings.IdleTimeout))
 }
 
 // awaited ends what await began.
@@ -256,7 +256,7 @@ func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	if err := c.SetWriteDeadline(c.server.deadline(c.server.settings.IdleTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.server.settings.IdleTimeout)); err != nil {
 		return err
 	}
 	_, err := c.Conn.Write(c.out)
@@ -499,7 +499,7 @@ func (c *conn) open() {
 	c.message = spool.New(c.server.settings.Spool)
 	c.size, c.fault, c.faultErr = 0, nil, nil
 	c.armed = time.Time{}
-	c.limit = c.server.deadline(c.server.settings.DataTimeout)
+	c.limit = time.Now().Add(c.server.settings.DataTimeout)
 }
 
 // receive copies the message into the spool.

@@ -118,7 +118,7 @@ func domainSigner(facts Facts, settings Settings, i, j int) domsecResult {
 
 // naming holds the names of a domain signer against the originator's domain (D4, DOM-R5 to R7).
 func naming(from Originator, judgement trust.Judgement) domsecResult {
-	if judgement.AgentUnusable || len(judgement.Agents) == 0 {
+	if len(judgement.Agents) == 0 {
 		r := verdict(resultPolicy, ReasonNoAgentName)
 		r.naming = true
 		return r

@@ -111,6 +111,14 @@ type Decision struct {
 	Edits   []message.Edit
 	Results []Verdict
 	Layers  []LayerResult // one per layer of the facts
+
+	// Sealed says that a ciphertext for us had a part in the decision: what follows from it must look the same to the
+	// sender whatever is inside (DESIGN rule 2).
+	Sealed bool
+	// KeepOriginal says that a postmaster who keeps originals gets this one, since what is delivered is not what came.
+	// With a ciphertext for us it is set whether that could be opened or not, so that a fault of the store does not
+	// tell which.
+	KeepOriginal bool
 }
 
 // Decide makes the decision for one recipient of the given class.
@@ -125,7 +133,9 @@ func Decide(facts Facts, settings Settings, class Class) Decision {
 	if domsec.written {
 		d.Results = append(d.Results, domsec.verdict)
 	}
-	enforce(&d, facts, domsec, settings.Enforce)
+	d.Sealed = sealed(facts)
+	d.KeepOriginal = d.Depth > 0 || d.Repack || d.Sealed && class != ClassReceived
+	enforce(&d, domsec, settings.Enforce)
 	d.Edits = edits(facts, settings, d, domsec)
 	return d
 }
@@ -166,7 +176,7 @@ func partnerSetting(originator Originator, settings Settings) Unauthenticated {
 
 // enforce applies [policy] enforce to a bad x-domsec. The oracle rule turns reject into quarantine when the verdict
 // rests on anything sealed.
-func enforce(d *Decision, facts Facts, domsec domsecResult, setting Enforcement) {
+func enforce(d *Decision, domsec domsecResult, setting Enforcement) {
 	bad := domsec.written && (domsec.verdict.Result == resultFail || domsec.verdict.Result == resultPermerror || domsec.naming)
 	if !bad {
 		return
@@ -179,7 +189,7 @@ func enforce(d *Decision, facts Facts, domsec domsecResult, setting Enforcement)
 	case EnforceReject:
 		d.Action, d.Reason = ActionReject, ReasonDomsec
 	}
-	if d.Action == ActionReject && sealed(facts) {
+	if d.Action == ActionReject && d.Sealed {
 		d.Action = ActionQuarantine
 	}
 }

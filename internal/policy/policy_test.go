@@ -88,7 +88,7 @@ func TestResults(t *testing.T) {
 	typeFault := signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good))
 	typeFault.SignatureTypeFault = "signatureType unsigned"
 	empty := signed(unwrap.RoleEmpty)
-	noName := trust.Judgement{Trusted: true, AgentUnusable: true, Serial: "1", Issuer: "CN=x"}
+	noName := trust.Judgement{Trusted: true, Serial: "1", Issuer: "CN=x"}
 	tests := []struct {
 		name  string
 		facts Facts
@@ -286,6 +286,40 @@ func TestOracle(t *testing.T) {
 }
 
 // DESIGN rule 8, THREATS B16 to B18: what goes, what stays.
+// DESIGN rule 12, and rule 2: a ciphertext for us counts whether it was opened or not.
+func TestKeepOriginal(t *testing.T) {
+	good := signed(unwrap.RoleOriginator, signer(unwrap.Good))
+	opaque := good
+	opaque.Repackable = true
+	failed := signed(unwrap.RoleOriginator, signer(unwrap.BadDigest))
+	for _, tt := range []struct {
+		name   string
+		layers []unwrap.Layer
+		class  Class
+		keep   bool
+		sealed bool
+	}{
+		{"plain", nil, ClassIncapable, false, false},
+		{"signature stays", []unwrap.Layer{good}, ClassCapable, false, false},
+		{"signature off", []unwrap.Layer{failed}, ClassIncapable, true, false},
+		{"repackaged", []unwrap.Layer{opaque}, ClassUnknown, true, false},
+		{"opened", []unwrap.Layer{envelope(true, false, true)}, ClassUnknown, true, true},
+		{"not opened", []unwrap.Layer{envelope(false, false, false)}, ClassUnknown, true, true},
+		{"not released", []unwrap.Layer{envelope(true, false, false)}, ClassUnknown, true, true},
+		{"received", []unwrap.Layer{envelope(true, false, true)}, ClassReceived, false, true},
+		{"for others", []unwrap.Layer{foreignEnvelope}, ClassIncapable, false, false},
+	} {
+		judgements := make([][]trust.Judgement, len(tt.layers))
+		for i, l := range tt.layers {
+			judgements[i] = make([]trust.Judgement, len(l.Signers))
+		}
+		d := Decide(facts(from("alice@sales.example.com"), tt.layers, judgements...), settings, tt.class)
+		if d.KeepOriginal != tt.keep || d.Sealed != tt.sealed {
+			t.Errorf("%s: keep %v, sealed %v", tt.name, d.KeepOriginal, d.Sealed)
+		}
+	}
+}
+
 func TestInboundFields(t *testing.T) {
 	fields := []Field{
 		{0, "authentication-results", []byte("Authentication-Results: 1.example; spf=pass\r\n")},

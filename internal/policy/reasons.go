@@ -1,5 +1,7 @@
 package policy
 
+import "paperknife/internal/trust"
+
 // A Reason is a constant that stands verbatim in header fields, the log and the documents.
 type Reason string
 
@@ -11,11 +13,11 @@ const (
 	ReasonNoCertificate   Reason = "no signer certificate"
 	ReasonAlgorithm       Reason = "unsupported algorithm"
 	ReasonAttributes      Reason = "malformed signed attributes or certificate"
-	ReasonRevoked         Reason = "certificate revoked"
+	ReasonRevoked         Reason = trust.ReasonRevoked
 	ReasonNoAttributes    Reason = "no signed attributes"
 	ReasonSHA1            Reason = "sha1"
 	ReasonWeakKey         Reason = "weak key"
-	ReasonUntrusted       Reason = "untrusted certificate"
+	ReasonUntrusted       Reason = trust.ReasonUntrusted
 	ReasonBeside          Reason = "unsigned text beside the signed part"
 	ReasonMailingList     Reason = "signed by a mailing list"
 	ReasonOtherSigner     Reason = "another signature of the originator fails"

@@ -109,7 +109,7 @@ func weakness(signer unwrap.Signer) Reason {
 
 // refused says which rule of trust the certificate broke, where there is more to say than that it is not trusted.
 func refused(v Verdict, judgement trust.Judgement) Verdict {
-	if judgement.Reason == string(ReasonUntrusted) {
+	if judgement.Reason == trust.ReasonUntrusted {
 		return v
 	}
 	return property(v, "policy", "refused", judgement.Reason)

@@ -42,9 +42,8 @@ type Judgement struct {
 	Reason  string // why not Trusted: one of the Reason constants, or ""
 	Err     error  // detail, for the log only
 
-	Emails        []string // the rfc822Names of the SubjectAltName that NormalizeAddress takes, normalised
-	Agents        []Agent  // Kind Domain: the agent names that the configured profiles find usable
-	AgentUnusable bool     // Kind Domain: there is none
+	Emails []string // the rfc822Names of the SubjectAltName that NormalizeAddress takes, normalised
+	Agents []Agent  // Kind Domain: the agent names that the configured profiles find usable
 
 	Serial   string // decimal; "" for a number of more than 20 octets, which RFC 5280 forbids
 	Issuer   string // RFC 4514, printable ASCII, at most 64 octets

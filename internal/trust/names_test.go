@@ -86,8 +86,8 @@ func TestAgentNames(t *testing.T) {
 				}
 				got = append(got, a.Domain)
 			}
-			if !slices.Equal(got, test.agents) || j.AgentUnusable != (len(test.agents) == 0) {
-				t.Errorf("agents %q, unusable %v, want %q", got, j.AgentUnusable, test.agents)
+			if !slices.Equal(got, test.agents) {
+				t.Errorf("agents %q, want %q", got, test.agents)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestNoProfile(t *testing.T) {
 	root := newCA(t, "root")
 	for _, naming := range [][]string{nil, {"direct"}} {
 		store := newStore(t, func(s *Settings) { s.Naming = naming }, root)
-		if j := store.Judge(root.leaf(hosts("example.com")).cert.Raw, nil, Domain, receipt); !j.Trusted || !j.AgentUnusable {
+		if j := store.Judge(root.leaf(hosts("example.com")).cert.Raw, nil, Domain, receipt); !j.Trusted || len(j.Agents) != 0 {
 			t.Errorf("%q: %+v", naming, j)
 		}
 	}

@@ -51,7 +51,7 @@ type Store struct {
 	memory         memory
 }
 
-// New returns a Store. An unknown naming profile is an error; a known one that does nothing yet is named by Pending.
+// New returns a Store. An unknown naming profile is an error.
 func New(settings Settings) (*Store, error) {
 	s := &Store{
 		domain:     newAnchors(settings.DomainAnchors),
@@ -72,17 +72,6 @@ func New(settings Settings) (*Store, error) {
 	s.lists, skipped = newRevocation(settings.CRLs, s.domain, s.person)
 	s.warnings = append(s.warnings, skipped...)
 	return s, nil
-}
-
-// Pending returns the configured naming profiles that find no names yet.
-func (s *Store) Pending() []string {
-	var names []string
-	for _, p := range s.naming {
-		if p.agents == nil {
-			names = append(names, p.name)
-		}
-	}
-	return names
 }
 
 // Warnings returns what the administrator should know about the anchors and revocation lists, one line each.
@@ -119,7 +108,6 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 	path, f := s.judgePath(leaf, names, intermediates, kind, at)
 	if kind == Domain {
 		j.Agents = s.agents(names, path.constraints)
-		j.AgentUnusable = len(j.Agents) == 0
 	}
 	if f != nil {
 		j.Reason, j.Err, j.Revoked = f.reason, f.err, f.reason == ReasonRevoked

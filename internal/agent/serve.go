@@ -41,6 +41,7 @@ func Serve(ctx context.Context, c *config.Config, log *slog.Logger, control Cont
 		IdleTimeout:    c.LMTP.IdleTimeout,
 		DataTimeout:    c.LMTP.DataTimeout,
 		MaxConnections: c.LMTP.MaxConnections,
+		MaxPerClient:   c.LMTP.MaxConnectionsPerClient,
 	}, &s, log)
 	listeners, err := lmtp.ListenAll(c.LMTP.Listen, c.LMTP.SocketMode)
 	if err != nil {

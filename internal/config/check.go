@@ -81,6 +81,9 @@ func (d *decoder) checkLMTP(l *LMTP) {
 	if l.MaxConnections < 1 {
 		d.report("lmtp.max_connections", fmt.Sprintf("%d lets nobody in", l.MaxConnections), "write 1 or more")
 	}
+	if l.MaxConnectionsPerClient < 1 {
+		d.report("lmtp.max_connections_per_client", fmt.Sprintf("%d lets nobody in", l.MaxConnectionsPerClient), "write 1 or more")
+	}
 	if l.SocketMode&0o600 != 0o600 {
 		d.report("lmtp.socket_mode", fmt.Sprintf("\"%04o\" shuts out the owner", l.SocketMode), `write "0660"`)
 	}

@@ -47,6 +47,8 @@ type LMTP struct {
 	AdvertiseSMIME bool `toml:"advertise_smime"`
 	// MaxConnections at one time; the next is answered 421. Default: 500.
 	MaxConnections int `toml:"max_connections"`
+	// MaxConnectionsPerClient likewise, of one client address on a TCP socket; on a unix socket there is no such limit. Default: 100.
+	MaxConnectionsPerClient int `toml:"max_connections_per_client"`
 	// IdleTimeout ends a connection that sends nothing. Default: "5m", the least that RFC 5321 section 4.5.3.2 allows.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
 	// DataTimeout ends a connection that takes longer over a message; each 16 MiB that have come earn another. Default: "30m".
@@ -199,13 +201,14 @@ func Default() *Config {
 	return &Config{
 		AuthservID: defaultAuthservID(),
 		LMTP: LMTP{
-			Listen:         []string{"unix:/run/paperknife/lmtp.sock"},
-			SocketMode:     0o660,
-			MaxMessageSize: 256 << 20,
-			AdvertiseSMIME: true,
-			MaxConnections: 500,
-			IdleTimeout:    5 * time.Minute,
-			DataTimeout:    30 * time.Minute,
+			Listen:                  []string{"unix:/run/paperknife/lmtp.sock"},
+			SocketMode:              0o660,
+			MaxMessageSize:          256 << 20,
+			AdvertiseSMIME:          true,
+			MaxConnections:          500,
+			MaxConnectionsPerClient: 100,
+			IdleTimeout:             5 * time.Minute,
+			DataTimeout:             30 * time.Minute,
 		},
 		Filter: Filter{Deadline: 10 * time.Minute},
 		Spool:  Spool{Dir: "/var/tmp", Memory: 256 << 10},

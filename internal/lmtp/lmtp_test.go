@@ -424,6 +424,41 @@ func TestMaxConnections(t *testing.T) {
 	h.hello(t)
 }
 
+// THREATS C26: one TCP client cannot take every place; peers on a unix socket are not told apart, and are not counted.
+func TestC26MaxPerClient(t *testing.T) {
+	settings := testSettings(t)
+	settings.MaxPerClient = 2
+	l, err := Listen("127.0.0.1:0", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := startOn(t, settings, l)
+	c := h.hello(t)
+	h.hello(t)
+	d := h.dial(t)
+	d.want("421 4.3.2")
+	d.wantEOF()
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	if e, err := other.Dial("tcp", h.addr.String()); err != nil {
+		t.Error(err)
+	} else {
+		e := &client{t, e, bufio.NewReader(e)}
+		e.want("220")
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	c.send("QUIT\r\n")
+	c.want("221")
+	c.wantEOF()
+	h.hello(t)
+
+	h = start(t, settings)
+	for range 5 {
+		h.hello(t)
+	}
+}
+
 // THREATS C35: at a stop idle connections get 421, a running transaction ends first.
 func TestC35Shutdown(t *testing.T) {
 	h := start(t, testSettings(t))

@@ -45,6 +45,7 @@ type Settings struct {
 	IdleTimeout    time.Duration  // for one command line, and for silence inside a message; 5 minutes
 	DataTimeout    time.Duration  // for each 16 MiB of a message, begun; 10 minutes
 	MaxConnections int            // 1000
+	MaxPerClient   int            // connections from one TCP address; 0: no limit of their own. Peers on a unix socket have none
 	MaxRecipients  int            // of one transaction; 1000
 	XForwardFrom   []netip.Prefix // TCP peers whose XFORWARD is believed; those on a unix socket always are
 }
@@ -81,6 +82,7 @@ type Server struct {
 	mu        sync.Mutex
 	stopping  bool
 	conns     map[*conn]struct{}
+	clients   map[netip.Addr]int // connections by TCP address, when they are counted
 	listeners []net.Listener
 }
 
@@ -97,6 +99,7 @@ func NewServer(settings Settings, handler Handler, log *slog.Logger) *Server {
 		stop:     make(chan struct{}),
 		empty:    make(chan struct{}),
 		conns:    make(map[*conn]struct{}),
+		clients:  make(map[netip.Addr]int),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.smtp = smtp.NewServer(smtp.BackendFunc(s.newSession))
@@ -170,16 +173,37 @@ func (s *Server) beginStop() error {
 	return errors.Join(errs...)
 }
 
-// admit wraps a new connection, or returns nil when there are too many.
+// admit wraps a new connection, or returns nil when there are too many, of all clients or of this one.
 func (s *Server) admit(c net.Conn) *conn {
+	client := s.countedClient(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping || len(s.conns) >= s.settings.MaxConnections {
 		return nil
 	}
+	if client.IsValid() && s.clients[client] >= s.settings.MaxPerClient {
+		return nil
+	}
 	w := newConn(s, c)
+	w.client = client
 	s.conns[w] = struct{}{}
+	if client.IsValid() {
+		s.clients[client]++
+	}
 	return w
+}
+
+// countedClient returns the address whose connections are counted (THREATS C26): one client must not take every place.
+// Behind a unix socket is the mail server alone, as many processes as it has.
+func (s *Server) countedClient(c net.Conn) netip.Addr {
+	if s.settings.MaxPerClient <= 0 {
+		return netip.Addr{}
+	}
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap()
 }
 
 func (s *Server) forget(c *conn) {
@@ -189,6 +213,11 @@ func (s *Server) forget(c *conn) {
 		return
 	}
 	delete(s.conns, c)
+	if c.client.IsValid() {
+		if s.clients[c.client]--; s.clients[c.client] == 0 {
+			delete(s.clients, c.client)
+		}
+	}
 	if s.stopping && len(s.conns) == 0 {
 		close(s.empty)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -47,6 +48,7 @@ type conn struct {
 	ended    bool   // closed, so nothing more is read or written
 	errors   int    // commands that were none
 
+	client     netip.Addr // whose connections are counted; not valid when they are not
 	peer       Peer
 	mayForward bool
 	mail       envelope // of the last MAIL, taken by the session

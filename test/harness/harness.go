@@ -122,6 +122,9 @@ type Site struct {
 	Dir  string
 	Tags []string // build tags of the programs
 	Env  []string // added to the environment of the programs
+
+	// Prepare may change the command of a program before it is started: run it under another, say.
+	Prepare func(tb testing.TB, cmd *exec.Cmd)
 }
 
 // NewSite writes a configuration and the files it names into a new directory, which goes with the test. Its path is
@@ -180,10 +183,30 @@ func (s *Site) Program(tb testing.TB, name string, stdin []byte, args ...string)
 	cmd.Stdin = bytes.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	s.prepare(tb, cmd)
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		tb.Fatal(err)
 	}
 	return Ended{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+}
+
+func (s *Site) prepare(tb testing.TB, cmd *exec.Cmd) {
+	tb.Helper()
+	if s.Prepare != nil {
+		s.Prepare(tb, cmd)
+	}
+}
+
+// Need skips a test that lacks something, and fails it where every test must run.
+func Need(tb testing.TB, what string, err error) {
+	tb.Helper()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		tb.Fatalf("%s is needed: %v", what, err)
+	default:
+		tb.Skipf("%s is needed: %v", what, err)
+	}
 }
 
 // environment is that of the test without what mail servers hand to a pipe.

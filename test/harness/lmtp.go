@@ -124,6 +124,14 @@ func (c *Client) Transcript() string { return c.transcript.String() }
 // Forget empties the transcript.
 func (c *Client) Forget() { c.transcript.Reset() }
 
+// Close breaks the connection off.
+func (c *Client) Close() {
+	c.tb.Helper()
+	if err := c.conn.Close(); err != nil {
+		c.tb.Error(err)
+	}
+}
+
 // Quit ends the dialogue and the connection.
 func (c *Client) Quit() {
 	c.tb.Helper()

@@ -42,6 +42,7 @@ func (s *Site) Launch(tb testing.TB) *Server {
 	server.cmd.Dir = s.Dir
 	server.cmd.Env = append(s.environment(), s.Env...)
 	server.cmd.Stderr = &server.stderr
+	s.prepare(tb, server.cmd)
 	if err := server.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}

@@ -145,15 +145,3 @@ func siteIn(t testing.TB, parent, lmtp string) string {
 	}
 	return dir
 }
-
-// need skips a test that lacks something, and fails it where every test must run.
-func need(t testing.TB, what string, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is needed: %v", what, err)
-	}
-	t.Skipf("%s is needed: %v", what, err)
-}

@@ -16,15 +16,16 @@ import (
 	"time"
 
 	"paperknife/seal"
+	"paperknife/test/harness"
 )
 
 // needStrace skips the test where strace does not work, and fails it where the tests must all run.
 func needStrace(t *testing.T) {
 	t.Helper()
-	need(t, "strace", exec.Command("strace", "-f", "-o", os.DevNull, "true").Run())
+	harness.Need(t, "strace", exec.Command("strace", "-f", "-o", os.DevNull, "true").Run())
 	if os.Getuid() != 0 {
 		// lmtpd shields its memory, and with it the names of its descriptors.
-		need(t, "root", errors.New("not root"))
+		harness.Need(t, "root", errors.New("not root"))
 	}
 }
 

@@ -59,7 +59,7 @@ type Options struct {
 
 // Open walks the layers of a message. An error is a fault of ours (key store, spool, reading the message, ctx): the
 // message is to be tried again later. Everything the message itself does wrong is a fact in the Result. The Result
-// reads from received as long as it is used, and must be closed.
+// reads from received as long as it is used and ctx has not ended, and must be closed.
 func Open(ctx context.Context, received message.Source, header *message.Header, options Options) (*Result, error) {
 	result := &Result{received: received, header: header}
 	w := &walk{ctx: ctx, options: options, result: result}

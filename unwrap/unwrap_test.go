@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"strings"
@@ -292,6 +293,38 @@ func TestReadErrorIsOurs(t *testing.T) {
 	if err == nil {
 		t.Error("no error")
 	}
+}
+
+// A deadline ends the reading of one long layer, in the open and within a ciphertext.
+func TestContextEndsTheReading(t *testing.T) {
+	p := newParties(t)
+	long := []byte(entity + strings.Repeat("line\r\n", 100_000))
+	signed := must(t)(seal.SignAsPerson(long, p.author, seal.SignOptions{}))
+	sealed := must(t)(seal.EncryptTo(signed, []*x509.Certificate{p.dca.Certificate}, seal.EncryptOptions{}))
+	for name, e := range map[string][]byte{"signed": signed, "enveloped": sealed} {
+		src := spool.FromBytes(seal.Message([]byte(header), e))
+		h, err := message.ParseHeader(src)
+		check(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		options := unwrap.Options{Keys: oneKey{p.dca}, Spool: spool.Settings{Dir: t.TempDir()}}
+		if _, err := unwrap.Open(ctx, &ending{Spool: src, after: 200_000, end: cancel}, h, options); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// ending is a source during whose reading something ends.
+type ending struct {
+	*spool.Spool
+	after int64
+	end   func()
+}
+
+func (e *ending) ReadAt(p []byte, off int64) (int, error) {
+	if off > e.after {
+		e.end()
+	}
+	return e.Spool.ReadAt(p, off)
 }
 
 // failing is a source that cannot be read past an offset.

@@ -50,9 +50,6 @@ func (w *walk) run() error {
 	}
 	at.stream = bufio.NewReaderSize(stream, readBuffer)
 	for at.form.kind != notSMIME {
-		if err := w.ctx.Err(); err != nil {
-			return err
-		}
 		if len(w.result.Layers) == maxLayers {
 			w.result.LimitReached = true
 			break
@@ -74,12 +71,13 @@ func (w *walk) run() error {
 }
 
 // section is a Content over a Source from an offset on. Read errors are remembered, since the parsers above take any
-// error for a fault of the message.
+// error for a fault of the message. The end of the walk's context is one of them.
 func (w *walk) section(src message.Source, offset int64) message.Content {
-	return watched{of: message.Section(src, offset, src.Size()-offset), fault: &w.fault}
+	return watched{ctx: w.ctx, of: message.Section(src, offset, src.Size()-offset), fault: &w.fault}
 }
 
 type watched struct {
+	ctx   context.Context
 	of    message.Content
 	fault *error
 }
@@ -89,16 +87,18 @@ func (c watched) Open() (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watchedReader{r, c.fault}, nil
+	return &watchedReader{c, r}, nil
 }
 
 type watchedReader struct {
-	r     io.Reader
-	fault *error
+	watched
+	r io.Reader
 }
 
-func (r *watchedReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
+func (r *watchedReader) Read(p []byte) (n int, err error) {
+	if err = context.Cause(r.ctx); err == nil {
+		n, err = r.r.Read(p)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		*r.fault = err
 	}

@@ -66,15 +66,17 @@ func parse(args []string) (arguments, error) {
 // run answers every fault of ours with 75, the wrong flag too: mail servers bounce on 64 and 78.
 func run(args []string) int {
 	log := logger()
+	fail := func(what string, err error) int {
+		log.Error(what, "err", err)
+		return filter.Fail(status.Defer(misconfigured, "delivery is misconfigured", err))
+	}
 	a, err := parse(args)
 	if err != nil {
-		log.Error("usage", "err", err)
-		return filter.Fail(status.Defer(misconfigured, "delivery is misconfigured", err))
+		return fail("usage", err)
 	}
 	c, err := config.Load(a.config)
 	if err != nil {
-		log.Error("configuration", "err", err)
-		return filter.Fail(status.Defer(misconfigured, "delivery is misconfigured", err))
+		return fail("configuration", err)
 	}
 	s := filter.Settings{Given: a.given, Output: a.maildir == "", Spool: agent.SpoolSettings(c), Deadline: c.Filter.Deadline, Log: log}
 	if !filter.Supervised() {
@@ -82,8 +84,7 @@ func run(args []string) int {
 	}
 	handler, err := newAgent(c, a, log)
 	if err != nil {
-		log.Error("configuration", "err", err)
-		return filter.Fail(status.Defer(misconfigured, "delivery is misconfigured", err))
+		return fail("configuration", err)
 	}
 	return filter.Run(context.Background(), s, handler)
 }

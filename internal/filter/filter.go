@@ -6,28 +6,19 @@
 package filter
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"paperknife/internal/spool"
 	"paperknife/internal/status"
 )
-
-// maxStack is far more than any step needs, none of which recurses on input; Go's own limit of 1 GB would have a runaway
-// take that much memory, and seconds, before it ends.
-const maxStack = 64 << 20
 
 // A Handler takes one message. What it writes to out is the message for standard output; out is nil when a target
 // delivers.
@@ -53,21 +44,9 @@ func (s *Settings) setDefaults() {
 	}
 }
 
-// Harden is to be the first statement of main, in parent and child. It turns a fatal fault of the runtime into SIGABRT
-// (THREATS C17: exit code 2 is a bounce), keeps keys out of core files and from other processes, and leaves it to the
-// writer to notice that nobody reads (C20). What it cannot set, it leaves: mail is worth more.
-func Harden() {
-	debug.SetTraceback("crash")
-	debug.SetMaxStack(maxStack)
-	signal.Ignore(syscall.SIGPIPE)
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-}
-
 // Run reads the message from standard input, calls h once and returns the exit code. It is the child's part, or the
 // whole where there is no parent.
 func Run(ctx context.Context, s Settings, h Handler) int {
-	Harden()
 	s.setDefaults()
 	// The handler is to give up by itself before the parent ends it.
 	ctx, cancel := context.WithTimeout(ctx, s.Deadline-s.Deadline/10)
@@ -113,30 +92,6 @@ func line(r status.Result) string {
 		}
 		return c
 	}, r.Line()) + "\n"
-}
-
-// An output is standard output with a buffer, and knows how much of it is out.
-type output struct {
-	*bufio.Writer
-	w       io.Writer
-	written int64
-}
-
-func newOutput(w io.Writer) *output {
-	o := &output{w: w}
-	o.Writer = bufio.NewWriterSize(outside{o}, 64<<10)
-	return o
-}
-
-func (o *output) empty() bool { return o.written == 0 && o.Buffered() == 0 }
-
-type outside struct{ o *output }
-
-// Write counts what has left.
-func (w outside) Write(p []byte) (int, error) {
-	n, err := w.o.w.Write(p)
-	w.o.written += int64(n)
-	return n, err
 }
 
 func run(ctx context.Context, s Settings, h Handler, out *output) status.Result {

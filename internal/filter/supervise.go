@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paperknife/internal/spool"
 	"paperknife/internal/status"
 )
 
@@ -39,7 +40,6 @@ func Supervised() bool { return os.Getenv(marker) == strconv.Itoa(os.Getppid()) 
 // it has ended well, so a torn message never leaves; whatever else happens to the child is a temporary failure. When the
 // parent is killed the child dies too.
 func Supervise(s Settings) int {
-	Harden()
 	s.setDefaults()
 	// The kernel kills the child when the thread that started it ends.
 	runtime.LockOSThread()
@@ -76,7 +76,7 @@ func supervise(s Settings) (*os.File, status.Result) {
 	var held *os.File // without one the child's output goes nowhere
 	if s.Output {
 		var err error
-		if held, err = unlinked(s.Spool.Dir); err != nil {
+		if held, err = spool.Unlinked(s.Spool); err != nil {
 			return nil, status.From(err)
 		}
 	}
@@ -185,23 +185,6 @@ func copyOut(held *os.File) (int64, error) {
 		return 0, err
 	}
 	return io.Copy(os.Stdout, held)
-}
-
-// unlinked opens a file without a name.
-func unlinked(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), "held output"), nil
-	}
-	// Not every file system has O_TMPFILE.
-	f, err := os.CreateTemp(dir, "paperknife-")
-	if err != nil {
-		return nil, err
-	}
-	return f, os.Remove(f.Name())
 }
 
 // memory opens a file in memory.

@@ -87,7 +87,7 @@ func (w *Writer) toMemory(p []byte) {
 
 // toFile moves what memory holds to a file and goes on there.
 func (w *Writer) toFile() error {
-	f, err := createUnlinked(w.settings.dir())
+	f, err := Unlinked(w.settings)
 	if err != nil {
 		return wrap(err)
 	}
@@ -137,27 +137,6 @@ func wrap(err error) error {
 		return nil
 	}
 	return fmt.Errorf("spool: %w", err)
-}
-
-// createUnlinked makes a file that no other process can open by name and that goes away with the last descriptor.
-func createUnlinked(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), dir), nil
-	}
-	return createAndUnlink(dir)
-}
-
-// createAndUnlink is for file systems without O_TMPFILE.
-func createAndUnlink(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "paperknife-") // 0600, O_EXCL
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // ErrNoRoom says that a message would not fit.

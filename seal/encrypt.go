@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"paperknife/internal/message"
 )
 
 // EncryptOptions are the choices for an EnvelopedData or AuthEnvelopedData. The zero value is AES-256-CBC with RSA
@@ -32,11 +34,9 @@ type EncryptOptions struct {
 // EncryptTo puts an envelope for the recipients around the entity. A recipient's certificate has an RSA key and,
 // where it has a key usage at all, keyEncipherment.
 func EncryptTo(entity []byte, recipients []*x509.Certificate, o EncryptOptions) ([]byte, error) {
-	var content, out bytes.Buffer
-	if _, err := (&crlfWriter{w: &content}).Write(entity); err != nil {
-		return nil, err
-	}
-	err := writeEnvelope(&out, &content, int64(content.Len()), recipients, o)
+	var out bytes.Buffer
+	content := toCRLF(entity)
+	err := writeEnvelope(&out, bytes.NewReader(content), int64(len(content)), recipients, o)
 	return out.Bytes(), err
 }
 
@@ -104,17 +104,13 @@ func writeEnvelopeObject(w io.Writer, entity io.Reader, size int64, recipients [
 func writeCiphertext(w io.Writer, entity io.Reader, size int64, e *encryption) error {
 	pieces := newChunkWriter(w)
 	if size == indefinite {
-		w = pieces
+		w, entity = pieces, message.Canonical(entity)
 	}
 	encrypter, err := e.writer(w)
 	if err != nil {
 		return err
 	}
-	to := io.Writer(encrypter)
-	if size == indefinite {
-		to = &crlfWriter{w: encrypter}
-	}
-	if _, err := io.Copy(to, entity); err != nil {
+	if _, err := io.Copy(encrypter, entity); err != nil {
 		return err
 	}
 	if err := encrypter.Close(); err != nil {

@@ -3,9 +3,12 @@ package seal
 import (
 	"bytes"
 	"encoding/base64"
+	"io"
 	"mime"
 	"slices"
 	"strings"
+
+	"paperknife/internal/message"
 )
 
 // peekLimit is how much of an entity tells what it is.
@@ -47,9 +50,8 @@ func Message(outerHeader, entity []byte) []byte {
 }
 
 func toCRLF(b []byte) []byte {
-	var out bytes.Buffer
-	_, _ = (&crlfWriter{w: &out}).Write(b) // a bytes.Buffer does not fail
-	return out.Bytes()
+	out, _ := io.ReadAll(message.Canonical(bytes.NewReader(b))) // a bytes.Reader does not fail
+	return out
 }
 
 // splitFields returns the header fields, whole, and what follows the empty line. Lines end in CRLF.

@@ -71,28 +71,6 @@ func (b *base64Writer) lines(p []byte) error {
 
 func (b *base64Writer) Close() error { return b.lines(b.rest) }
 
-// A crlfWriter turns every bare LF into CRLF. A bare CR is an ordinary octet.
-type crlfWriter struct {
-	w   io.Writer
-	cr  bool // the last octet was CR
-	buf []byte
-}
-
-func (c *crlfWriter) Write(p []byte) (int, error) {
-	c.buf = c.buf[:0]
-	for _, o := range p {
-		if o == '\n' && !c.cr {
-			c.buf = append(c.buf, '\r')
-		}
-		c.buf = append(c.buf, o)
-		c.cr = o == '\r'
-	}
-	if _, err := c.w.Write(c.buf); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
 // newBoundary returns 26 random characters, so that no content can hold them.
 func newBoundary() string { return "=_" + rand.Text() }
 

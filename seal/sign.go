@@ -108,18 +108,15 @@ func SignAsMailingList(entity []byte, signer Signer, o SignOptions) ([]byte, err
 
 // Sign is the signature without rules: it puts around the entity what the options say.
 func Sign(entity []byte, signer Signer, o SignOptions) ([]byte, error) {
-	var content, out bytes.Buffer
-	if _, err := (&crlfWriter{w: &content}).Write(entity); err != nil {
-		return nil, err
-	}
 	s, err := newSigning(signer, o)
 	if err != nil {
 		return nil, err
 	}
+	var out bytes.Buffer
 	if o.Detached {
-		err = s.writeDetached(&out, &content, o.Boundary)
+		err = s.writeDetached(&out, bytes.NewReader(entity), o.Boundary)
 	} else {
-		err = s.writeOpaque(&out, &content, int64(content.Len()))
+		err = s.writeOpaque(&out, s.der(entity))
 	}
 	return out.Bytes(), err
 }
@@ -133,7 +130,7 @@ func WriteSigned(w io.Writer, entity io.Reader, signer Signer, o SignOptions) er
 	if o.Detached {
 		return s.writeDetached(w, entity, o.Boundary)
 	}
-	return s.writeOpaque(w, entity, indefinite)
+	return s.writeOpaque(w, s.ber(entity))
 }
 
 // WriteSignedAsDomain is SignAsDomain for an entity of any size.
@@ -152,17 +149,16 @@ func WriteSignedAsDomain(w io.Writer, entity io.Reader, signer Signer, o SignOpt
 // EmptySignature puts a signedData without signers around the entity. Unlike RFC 5652 section 5.2 the content is
 // there, and its type is id-data (SEEDS DOM D1).
 func EmptySignature(entity []byte) []byte {
-	var content, out bytes.Buffer
+	var out bytes.Buffer
 	s := &signing{}
-	// A bytes.Buffer does not fail.
-	_, _ = (&crlfWriter{w: &content}).Write(entity)
-	_ = s.writeOpaque(&out, &content, int64(content.Len()))
+	_ = s.writeOpaque(&out, s.der(entity)) // a bytes.Buffer does not fail, and nobody signs
 	return out.Bytes()
 }
 
 // WriteEmptySignature is EmptySignature for an entity of any size.
 func WriteEmptySignature(w io.Writer, entity io.Reader) error {
-	return (&signing{}).writeOpaque(w, entity, indefinite)
+	s := &signing{}
+	return s.writeOpaque(w, s.ber(entity))
 }
 
 func (o SignOptions) signingTime() time.Time {

@@ -2,13 +2,14 @@ package seal
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/asn1"
 	"fmt"
 	"io"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"paperknife/internal/message"
 )
 
 // A signing is one SignedData in the making.
@@ -39,27 +40,30 @@ func (s *signing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeOpaque writes the pkcs7-mime entity. With a known size the entity has CRLF line ends already, is in memory, and
-// the object is DER.
-func (s *signing) writeOpaque(w io.Writer, entity io.Reader, size int64) error {
+// writeOpaque writes the pkcs7-mime entity around the object that der or ber makes.
+func (s *signing) writeOpaque(w io.Writer, object func(io.Writer) error) error {
 	out := bufio.NewWriterSize(w, chunk)
 	if _, err := out.WriteString(pkcs7MIMEHeader("signed-data")); err != nil {
 		return err
 	}
 	encoder := newBase64Writer(out)
-	var err error
-	if content, ok := entity.(*bytes.Buffer); ok && size != indefinite {
-		err = s.writeDER(encoder, content.Bytes())
-	} else {
-		err = s.writeBER(encoder, entity)
-	}
-	if err != nil {
+	if err := object(encoder); err != nil {
 		return err
 	}
 	if err := encoder.Close(); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// der makes the object of an entity in memory.
+func (s *signing) der(entity []byte) func(io.Writer) error {
+	return func(w io.Writer) error { return s.writeDER(w, toCRLF(entity)) }
+}
+
+// ber makes the object of an entity of any size.
+func (s *signing) ber(entity io.Reader) func(io.Writer) error {
+	return func(w io.Writer) error { return s.writeBER(w, entity) }
 }
 
 func (s *signing) writeDER(w io.Writer, content []byte) error {
@@ -87,7 +91,7 @@ func (s *signing) writeBER(w io.Writer, entity io.Reader) error {
 		return err
 	}
 	pieces := newChunkWriter(w)
-	if _, err := io.Copy(&crlfWriter{w: io.MultiWriter(s, pieces)}, entity); err != nil {
+	if _, err := io.Copy(io.MultiWriter(s, pieces), message.Canonical(entity)); err != nil {
 		return err
 	}
 	if err := pieces.flush(); err != nil {
@@ -111,7 +115,7 @@ func (s *signing) writeDetached(w io.Writer, entity io.Reader, boundary string) 
 	out := bufio.NewWriterSize(w, chunk)
 	fmt.Fprintf(out, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
 		" micalg=%s; boundary=\"%s\"\r\n\r\n--%s\r\n", s.micalg(), boundary, boundary)
-	if _, err := io.Copy(&crlfWriter{w: io.MultiWriter(s, out)}, entity); err != nil {
+	if _, err := io.Copy(io.MultiWriter(s, out), message.Canonical(entity)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\r\n--%s\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+

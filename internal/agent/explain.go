@@ -9,19 +9,13 @@ import (
 	"paperknife/internal/message"
 	"paperknife/internal/policy"
 	"paperknife/internal/spool"
-	"paperknife/internal/trust"
-	"paperknife/unwrap"
 )
 
 // An Explanation is what would be done with a message for one recipient, and why.
 type Explanation struct {
-	AuthservID     string
-	Subject        string
-	Originator     policy.Originator
-	Layers         []unwrap.Layer
-	Judgements     [][]trust.Judgement // for each layer, for each signer
-	PartialContent bool
-	LimitReached   bool
+	AuthservID string
+	Subject    string
+	policy.Facts
 
 	Class     policy.Class    // of the recipient
 	Decision  policy.Decision // for the recipient
@@ -55,9 +49,8 @@ func (a *Agent) Explain(ctx context.Context, received *spool.Spool, address stri
 		m.close()
 		return nil, nil, err
 	}
-	e = &Explanation{AuthservID: a.policy.AuthservID, Subject: subject(m.header), Originator: o.facts.Originator,
-		Layers: o.facts.Layers, Judgements: o.facts.Judgements, PartialContent: o.facts.PartialContent,
-		LimitReached: o.facts.LimitReached, Class: a.classOf(r), Innermost: o.result.View(len(o.facts.Layers))}
+	e = &Explanation{AuthservID: a.policy.AuthservID, Subject: subject(m.header), Facts: o.facts, Class: a.classOf(r),
+		Innermost: o.result.View(len(o.facts.Layers))}
 	e.Decision, e.View = m.decide(o, e.Class)
 	for _, class := range classes {
 		decision, _ := m.decide(o, class)

@@ -4,7 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build check packages lint unit servers race prove bench
+.PHONY: build check packages lint race unit vulnerabilities
 
 build:
 	mkdir -p bin
@@ -26,7 +26,7 @@ lint:
 
 # The parts that run side by side, under the race detector.
 race:
-	$(GO) test -race -short -count=1 ./internal/... ./unwrap ./verifyhdr
+	$(GO) test -race -short -count=1 ./internal/... ./unwrap ./verifyhdr ./deliver
 
 unit:
 	$(GO) test -count=1 ./...

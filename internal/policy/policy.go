@@ -49,7 +49,7 @@ const (
 // A View names what is delivered.
 type View string
 
-// The views of DESIGN step 4.
+// The views (DESIGN, "Views by class of recipient").
 const (
 	ViewReceived View = "received" // as it came
 	ViewOpened   View = "opened"   // domain, empty, mailing-list layers and our ciphertexts off

@@ -75,7 +75,7 @@ func line(d Decision) string {
 	return strings.Join(words, " ")
 }
 
-// DESIGN, the `smime` paragraph, and SEEDS D(d): the table of results.
+// DESIGN, "What smime says of one signature", and SEEDS D(d): the table of results.
 func TestResults(t *testing.T) {
 	alicesDomain := from("alice@sales.example.com")
 	weak, sha1, bare := signer(unwrap.Good), signer(unwrap.Good), signer(unwrap.Good)

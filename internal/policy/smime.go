@@ -44,7 +44,7 @@ func smimeVerdict(facts Facts, i, j int) Verdict {
 	return signedAt(v, layer.Signers[j].SigningTime)
 }
 
-// signerResult maps the facts of one signer to a result, in the order of what is worst (DESIGN, `smime` paragraph).
+// signerResult maps the facts of one signer to a result, in the order of what is worst (DESIGN, "What smime says of one signature").
 func signerResult(facts Facts, i, j int) (string, Reason) {
 	layer, signer, judgement := facts.Layers[i], facts.Layers[i].Signers[j], facts.Judgements[i][j]
 	if result, reason := cryptoResult(signer); result != resultPass {

@@ -19,6 +19,7 @@ packages:
 	sh test/packages.sh
 
 lint:
+	$(GO) mod tidy -diff
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
@@ -29,6 +30,7 @@ race:
 	$(GO) test -race -short -count=1 ./internal/... ./unwrap ./verifyhdr ./deliver
 
 unit:
+	@test -d ../shared/corpora || test -n "$$PAPERKNIFE_SHARED" || echo "no ../shared/corpora: tests that read other people's mail skip"
 	$(GO) test -count=1 ./...
 
 # Needs the vulnerability database, so it is run by hand.

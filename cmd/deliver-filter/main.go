@@ -27,6 +27,7 @@ func main() {
 // arguments are the command line.
 type arguments struct {
 	config, maildir, lmtp, connect string
+	noTarget                       bool // a target was asked for, and is empty
 	given                          filter.Given
 }
 
@@ -47,9 +48,13 @@ func parse(args []string) (arguments, error) {
 		return a, fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
 	flags.Visit(func(f *flag.Flag) {
+		a.noTarget = a.noTarget || f.Name == "maildir" && a.maildir == ""
 		a.given.RecipientSet = a.given.RecipientSet || f.Name == "d"
 		a.given.SenderSet = a.given.SenderSet || f.Name == "f"
 	})
+	if a.noTarget { // a variable that was not set: on standard output nobody would read the message
+		return a, errors.New("-maildir is empty")
+	}
 	if a.lmtp != "" || a.connect != "" {
 		return a, errors.New("-lmtp and -connect are not there yet")
 	}

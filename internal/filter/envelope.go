@@ -23,6 +23,10 @@ const HeadLength = 8 << 10
 // maxAddress is more than any mail server hands on.
 const maxAddress = 1000
 
+// nobody is the recipient in place of one that cannot be an address. He is known, since for a recipient who is not the
+// keys of the first domain would do (DESIGN rule 11), and he is in no domain.
+const nobody = "@"
+
 // ResolveEnvelope finds sender and recipient. Recipient: -d, else $RECIPIENT. Sender: -f, else a Return-Path that is the
 // first field of the message, else $SENDER, which comes last since Postfix replaces characters in it. A sender that
 // is set but empty is the null reverse-path; an empty recipient is none. head is the beginning of the message, all
@@ -34,10 +38,11 @@ func ResolveEnvelope(given Given, getenv func(string) (string, bool), head []byt
 		e.Recipient, e.RecipientKnown = getenv("RECIPIENT")
 	}
 	if e.RecipientKnown {
-		e.Recipient, e.RecipientKnown = address(e.Recipient)
-	}
-	if !e.RecipientKnown || e.Recipient == "" {
-		e.Recipient, e.RecipientKnown = "", false
+		address, ok := address(e.Recipient)
+		if !ok {
+			address = nobody
+		}
+		e.Recipient, e.RecipientKnown = address, address != ""
 	}
 	e.Sender, e.SenderKnown = sender(given, getenv, head)
 	return e

@@ -31,8 +31,9 @@ func TestResolveEnvelope(t *testing.T) {
 		{"malformed return-path", Given{}, map[string]string{"SENDER": "e@x"}, "Return-Path: <r@x\n\n", Envelope{Sender: "e@x", SenderKnown: true}},
 		{"empty return-path", Given{}, nil, "Return-Path:\n\n", Envelope{}},
 		{"return-path without an end", Given{}, nil, "Return-Path: <r@x>", Envelope{}},
-		{"control character", Given{"a\nb@x", "d\x00@x", true, true}, nil, "", Envelope{}},
-		{"too long", Given{Recipient: strings.Repeat("x", 2000), RecipientSet: true}, nil, "Return-Path: <" + strings.Repeat("x", 2000) + ">\n\n", Envelope{}},
+		{"control character", Given{"a\nb@x", "d\x00@x", true, true}, nil, "", Envelope{Recipient: nobody, RecipientKnown: true}},
+		{"too long", Given{Recipient: strings.Repeat("x", 2000), RecipientSet: true}, nil, "Return-Path: <" + strings.Repeat("x", 2000) + ">\n\n",
+			Envelope{Recipient: nobody, RecipientKnown: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -95,6 +95,9 @@ func line(r status.Result) string {
 }
 
 func run(ctx context.Context, s Settings, h Handler, out *output) status.Result {
+	if s.Output && noOutput() {
+		return status.From(errNoOutput)
+	}
 	msg, err := receive(os.Stdin, s.Spool)
 	if err != nil {
 		return status.From(fmt.Errorf("standard input: %w", err))
@@ -121,6 +124,20 @@ func run(ctx context.Context, s Settings, h Handler, out *output) status.Result 
 		return status.From(fmt.Errorf("standard output: %w", err))
 	}
 	return r
+}
+
+var errNoOutput = errors.New("standard output is closed")
+
+// noOutput reports whether standard output was closed when the program was started. The runtime then has opened
+// /dev/null in its place, for reading too, and a message written there would be gone with exit code 0.
+func noOutput() bool {
+	var st unix.Stat_t
+	if err := unix.Fstat(unix.Stdout, &st); err != nil {
+		return true
+	}
+	flags, err := unix.FcntlInt(uintptr(unix.Stdout), unix.F_GETFL, 0)
+	null := st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)
+	return err != nil || null && flags&unix.O_ACCMODE == unix.O_RDWR
 }
 
 // errEmpty is for an input without an octet: a writer that died, not a message.

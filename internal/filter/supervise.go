@@ -46,6 +46,9 @@ func Supervise(s Settings) int {
 	defer runtime.UnlockOSThread()
 	var held *os.File
 	r := guard(func() status.Result {
+		if s.Output && noOutput() {
+			return status.From(errNoOutput)
+		}
 		var r status.Result
 		held, r = supervise(s)
 		return r

@@ -140,6 +140,8 @@ func TestResults(t *testing.T) {
 			"smime=policy(duplicate from) x-domsec=permerror(duplicate from)"},
 		{"DOM-R5: no usable name", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), empty}, j{noName}, j{}),
 			"smime=policy(signer domain does not cover originator domain) x-domsec=policy(no usable agent name)"},
+		{"a person's certificate in a domain's role", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), empty}, j{alice}, j{}),
+			"smime=policy(signer domain does not cover originator domain) x-domsec=policy(no usable agent name)"},
 		{"domain untrusted", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), empty}, j{nobody}, j{}),
 			"smime=policy(untrusted certificate) x-domsec=policy(untrusted certificate)"},
 		{"domain content changed", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.BadDigest)), empty}, j{gate}, j{}),

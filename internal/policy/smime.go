@@ -123,7 +123,8 @@ func bound(facts Facts, i int, judgement trust.Judgement) (string, Reason) {
 		if _, ok := coversAll(judgement, from.Domains); ok {
 			return resultPass, ""
 		}
-		if len(from.Addresses) != 1 || !hasAddress(judgement, from.Addresses[0]) {
+		// The anchors of domains vouch for agents of domains. A person who claims the type of one is not bound by them.
+		if len(judgement.Agents) == 0 || len(from.Addresses) != 1 || !hasAddress(judgement, from.Addresses[0]) {
 			return resultPolicy, ReasonForeign
 		}
 		return resultPass, ""

@@ -57,6 +57,7 @@ func TestB02Roles(t *testing.T) {
 		"domain without the type on the text":  sign(t, []byte(plain), l.corp, seal.SignOptions{}),
 		"domain with originatorSig":            sign(t, inner, l.corp, seal.SignOptions{SignatureTypes: []asn1.ObjectIdentifier{seal.OIDOriginatorSignature}}),
 		"mail certificate of the domain's CA":  sign(t, []byte(plain), mail, seal.SignOptions{}),
+		"the same as domain":                   sign(t, inner, mail, seal.SignOptions{SignatureTypes: domainSig}),
 		"TLS certificate":                      sign(t, inner, tls, seal.SignOptions{SignatureTypes: domainSig}),
 		"public suffixes and wildcards":        sign(t, inner, suffix, seal.SignOptions{SignatureTypes: domainSig}),
 		"address in the subject only":          sign(t, []byte(plain), none, seal.SignOptions{}),

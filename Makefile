@@ -31,6 +31,13 @@ race:
 unit:
 	$(GO) test -count=1 ./...
 
+# What is too long for check: every target fuzzed, every system call broken and cut short. It writes docs/prove.md. Root, for tracing and
+# for small file systems.
+FUZZTIME ?= 10m
+
+prove: packages
+	$(GO) run ./test/prove/all -fuzztime $(FUZZTIME)
+
 # Needs the vulnerability database, so it is run by hand.
 vulnerabilities:
 	$(GO) run $(GOVULNCHECK) ./...

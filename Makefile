@@ -33,6 +33,13 @@ unit:
 	@test -d ../shared/corpora || test -n "$$PAPERKNIFE_SHARED" || echo "no ../shared/corpora: tests that read other people's mail skip"
 	$(GO) test -count=1 ./...
 
+# What is too long for check: every target fuzzed, every system call broken and cut short. It writes docs/prove.md. Root, for tracing and
+# for small file systems.
+FUZZTIME ?= 10m
+
+prove: packages
+	$(GO) run ./test/prove/all -fuzztime $(FUZZTIME)
+
 # Needs the vulnerability database, so it is run by hand.
 vulnerabilities:
 	$(GO) run $(GOVULNCHECK) ./...

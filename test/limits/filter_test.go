@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"paperknife/test/harness"
 )
 
 // A run is what one deliver-filter did and took, supervisor and child together.
@@ -58,7 +60,7 @@ func watch(pid int, done <-chan struct{}, result chan<- int64) {
 	peaks := map[int]int64{}
 	for {
 		for _, p := range append(children(pid), pid) {
-			if n, err := memory(p, "VmHWM"); err == nil {
+			if n, err := harness.Memory(p, "VmHWM"); err == nil {
 				peaks[p] = max(peaks[p], n)
 			}
 		}

@@ -14,10 +14,18 @@ import (
 	"time"
 
 	"paperknife/seal"
+	"paperknife/test/harness"
 )
 
+// howOften says how often the server is killed.
+func howOften() int {
+	if harness.Proving() {
+		return 200
+	}
+	return 50
+}
+
 const (
-	kills       = 50
 	workers     = 6
 	longestLife = 250 * time.Millisecond
 )
@@ -27,8 +35,12 @@ const (
 // the client sends again.
 func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
+	record := harness.NewRecord(t, 45, "kill -9 at random moments, under load")
+	record.Text = append(record.Text, fmt.Sprintf("%d clients send small and large messages, plain and sealed, to one and two recipients. The server is killed after a random time of at most %v and "+
+		"started again; what was not answered is sent again.", workers, longestLife))
 	dir := site(t, "")
 	l := newLoad(t)
+	kills := howOften()
 	program := binary(t, "lmtpd")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -56,7 +68,8 @@ func TestKilledUnderLoad(t *testing.T) {
 		running.Wait()
 	}
 	t.Logf("%d kills, a start takes %v", times, (idle / time.Duration(times)).Round(time.Millisecond))
-	l.check(t, dir)
+	record.Columns = []string{"kills", "answers of 250", "files", "lost", "not whole", "messages sent again", "duplicates", "delivered and never answered"}
+	record.Rows = [][]string{append([]string{fmt.Sprint(times)}, l.check(t, dir)...)}
 	if left := names(t, filepath.Join(dir, "spool")); len(left) > 0 {
 		t.Errorf("left in the spool: %q", left)
 	}
@@ -176,16 +189,18 @@ func (l *load) answers() int {
 	return len(l.answered)
 }
 
-// check reads both Maildirs.
-func (l *load) check(t *testing.T, dir string) {
+// check reads both Maildirs, and returns its figures.
+func (l *load) check(t *testing.T, dir string) []string {
 	t.Helper()
 	found := map[string]int{}
-	files := 0
+	files, torn := 0, 0
 	for _, recipient := range []string{incapable, another} {
 		for _, name := range listing(t, box(dir, recipient)) {
 			files++
 			if id := l.checkFile(t, name); id != "" {
 				found[recipient+" "+id]++
+			} else {
+				torn++
 			}
 		}
 	}
@@ -210,6 +225,11 @@ func (l *load) check(t *testing.T, dir string) {
 	if len(l.answered) == 0 || again == 0 {
 		t.Errorf("too little to show anything: %d answers, %d messages sent again", len(l.answered), again)
 	}
+	var figures []string
+	for _, n := range []int{len(l.answered), files, lost, torn, again, duplicates, unanswered} {
+		figures = append(figures, fmt.Sprint(n))
+	}
+	return figures
 }
 
 // checkFile compares one message with what was sent under its Message-ID, and returns that.

@@ -9,12 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"paperknife/test/harness"
 )
 
 // A server is a running lmtpd.
@@ -128,25 +129,10 @@ func (l *logBuffer) tail() string {
 	return string(b[max(0, len(b)-4096):])
 }
 
-// memory returns a line of /proc/PID/status, VmHWM or VmRSS, in octets.
-func memory(pid int, key string) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, key+":"); found {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no %s for process %d", key, pid)
-}
-
 // memory returns VmHWM or VmRSS of the server.
 func (s *server) memory(t testing.TB, key string) int64 {
 	t.Helper()
-	n, err := memory(s.pid(), key)
+	n, err := harness.Memory(s.pid(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,24 +142,11 @@ func (s *server) memory(t testing.TB, key string) int64 {
 // cpu is the processor time that the server has used, user and system, in steps of 10 ms.
 func (s *server) cpu(t testing.TB) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid()))
+	used, err := harness.ProcessorTime(s.pid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // after the name: fields 3 and on
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		t.Fatalf("unexpected stat: %q", text)
-	}
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return used
 }
 
 // descriptors is the number of open files of the server, 0 where only root may know it: lmtpd is shielded.

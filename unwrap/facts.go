@@ -55,8 +55,9 @@ type Signer struct {
 	Certificate []byte // DER; nil when the message does not carry it
 	Issuer      []byte // DER Name, as the SignerInfo names it; nil when it names a subjectKeyIdentifier
 	Serial      *big.Int
-	Digest      string // "sha256"
-	Algorithm   string // "rsa", "ecdsa-p256"
+	Digest      string   // "sha256"
+	Algorithm   string   // "rsa", "rsa-pss", "ecdsa-p256", "ed25519"
+	Masked      []string // of rsa-pss: the digest of what is signed, and that of MGF1
 	KeyBits     int
 	SignedAttrs bool      // signed attributes are present
 	SigningTime time.Time // as claimed; zero when absent

@@ -258,6 +258,7 @@ func (w *walk) judge(c *signatures, layer *Layer) {
 	for i, info := range c.infos {
 		c.verify(info, &signers[i])
 		signers[i].Digest, signers[i].Algorithm = info.Names() // the curve is known once the key was used
+		signers[i].Masked = info.MaskedDigests()
 		layer.Algorithms = append(layer.Algorithms, signers[i].Digest+"/"+signers[i].Algorithm)
 	}
 	layer.Signers = signers

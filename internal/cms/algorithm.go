@@ -48,6 +48,26 @@ func digestHash(a AlgorithmIdentifier) crypto.Hash {
 	return 0
 }
 
+// digestName names a message digest.
+func digestName(a AlgorithmIdentifier) string {
+	for _, d := range digests {
+		if d.oid.Equal(a.Algorithm) {
+			return d.name
+		}
+	}
+	return algorithmName(a.Algorithm)
+}
+
+// hashName names a hash of the table.
+func hashName(h crypto.Hash) string {
+	for _, d := range digests {
+		if d.hash == h {
+			return d.name
+		}
+	}
+	return ""
+}
+
 // refused are names of algorithms that mail is made with and that this package does not verify or open.
 var refused = []struct {
 	name string
@@ -55,8 +75,6 @@ var refused = []struct {
 }{
 	{"md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
 	{"rsa-md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}},
-	{"rsa-pss", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}},
-	{"ed25519", asn1.ObjectIdentifier{1, 3, 101, 112}},
 	{"ed448", asn1.ObjectIdentifier{1, 3, 101, 113}},
 	{"des-ede3-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}},
 	{"rc2-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}},
@@ -71,45 +89,6 @@ func algorithmName(oid asn1.ObjectIdentifier) string {
 		}
 	}
 	return oid.String()
-}
-
-// A keyKind is a kind of public key.
-type keyKind int
-
-const (
-	keyUnknown keyKind = iota
-	keyRSA
-	keyECDSA
-)
-
-// signatures is every signature algorithm this package verifies. A hash of 0 leaves it to digestAlgorithm, as
-// rsaEncryption does (RFC 3370 3.2); any other must be that of digestAlgorithm.
-var signatures = []struct {
-	key  keyKind
-	hash crypto.Hash
-	oid  asn1.ObjectIdentifier
-}{
-	{keyRSA, 0, oidRSAEncryption},
-	{keyRSA, crypto.SHA1, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}},
-	{keyRSA, crypto.SHA224, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}},
-	{keyRSA, crypto.SHA256, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}},
-	{keyRSA, crypto.SHA384, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}},
-	{keyRSA, crypto.SHA512, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}},
-	{keyECDSA, crypto.SHA1, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}},
-	{keyECDSA, crypto.SHA224, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}},
-	{keyECDSA, crypto.SHA256, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}},
-	{keyECDSA, crypto.SHA384, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}},
-	{keyECDSA, crypto.SHA512, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}},
-}
-
-// signatureKey returns the kind of key a asks for, under a digest of the given hash.
-func signatureKey(a AlgorithmIdentifier, hash crypto.Hash) keyKind {
-	for _, s := range signatures {
-		if s.oid.Equal(a.Algorithm) && a.plain() && (s.hash == 0 || s.hash == hash) {
-			return s.key
-		}
-	}
-	return keyUnknown
 }
 
 // A cipherMode is a mode of operation of AES, with the type of object that it belongs to.
@@ -160,6 +139,8 @@ func (m cipherMode) parameters(der []byte) (iv []byte, tagSize int, ok bool) {
 // Keys and key transport: RFC 8017 A, RFC 5480.
 var (
 	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidRSASSAPSS     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidEd25519       = asn1.ObjectIdentifier{1, 3, 101, 112}
 	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
 	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}

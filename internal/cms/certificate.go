@@ -102,22 +102,6 @@ func integer(content []byte) (*big.Int, bool) {
 	return n, s.ReadASN1Integer(n)
 }
 
-// publicKey returns the key if it is of the wanted kind and this package uses it, with the sizes checked before any
-// number is made (THREATS A33): an *rsa.PublicKey or an *ecdsa.PublicKey, else nil.
-func (c *certificate) publicKey(want keyKind) any {
-	switch {
-	case want == keyRSA && c.keyAlgorithm.Algorithm.Equal(oidRSAEncryption) && c.keyAlgorithm.plain():
-		if key := rsaKey(c.key); key != nil {
-			return key
-		}
-	case want == keyECDSA && c.keyAlgorithm.Algorithm.Equal(oidECPublicKey):
-		if key := ecdsaKey(c.keyAlgorithm.Parameters, c.key); key != nil {
-			return key
-		}
-	}
-	return nil
-}
-
 // rsaParts splits RSAPublicKey; both numbers are positive and without a sign octet.
 func rsaParts(der []byte) (modulus, exponent []byte, ok bool) {
 	s := cryptobyte.String(der)
@@ -178,7 +162,7 @@ func ecdsaKey(parameters, point []byte) *ecdsa.PublicKey {
 // bits returns the size of the key, without asking whether it can be used.
 func (c *certificate) bits() int {
 	switch {
-	case c.keyAlgorithm.Algorithm.Equal(oidRSAEncryption):
+	case c.keyAlgorithm.Algorithm.Equal(oidRSAEncryption), c.keyAlgorithm.Algorithm.Equal(oidRSASSAPSS):
 		if modulus, _, ok := rsaParts(c.key); ok {
 			return new(big.Int).SetBytes(modulus).BitLen()
 		}
@@ -186,6 +170,8 @@ func (c *certificate) bits() int {
 		if curve := namedCurve(c.keyAlgorithm.Parameters); curve != nil {
 			return curve.Params().BitSize
 		}
+	case c.keyAlgorithm.Algorithm.Equal(oidEd25519):
+		return 8 * len(c.key)
 	}
 	return 0
 }

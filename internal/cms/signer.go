@@ -26,7 +26,7 @@ type SignerInfo struct {
 
 	rawAttrs   []byte   // content of signedAttrs in the order received
 	attributes [][]byte // the DER of each of them
-	curve      string   // "-p256", for Names
+	keyName    string   // "ecdsa-p256", once the key is known
 }
 
 // An Attribute is a type and the DER of each of its values.
@@ -155,21 +155,29 @@ func (si *SignerInfo) KeyBits(cert []byte) int {
 	return c.bits()
 }
 
-// Names returns the digest and the signature algorithm as people write them: "sha256", and "rsa", "ecdsa-p256",
-// "ecdsa-p384" or "ecdsa-p521". One that is unknown is its OBJECT IDENTIFIER. The curve is that of the certificate
-// last given to Verify; before that it is "ecdsa".
+// Names returns the digest and the signature algorithm as people write them: "sha256", and "rsa", "rsa-pss",
+// "ecdsa-p256", "ed25519". One that is unknown is its OBJECT IDENTIFIER. The curve is that of the certificate last given
+// to Verify; before that it is "ecdsa".
 func (si *SignerInfo) Names() (digest, signature string) {
-	digest = algorithmName(si.DigestAlgorithm.Algorithm)
-	for _, d := range digests {
-		if d.oid.Equal(si.DigestAlgorithm.Algorithm) {
-			digest = d.name
-		}
+	digest = digestName(si.DigestAlgorithm)
+	if si.keyName != "" {
+		return digest, si.keyName
 	}
-	switch signatureKey(si.SignatureAlgorithm, si.Hash) {
-	case keyRSA:
-		return digest, "rsa"
-	case keyECDSA:
-		return digest, "ecdsa" + si.curve
+	if s := si.scheme(); s != nil {
+		return digest, s.name
 	}
 	return digest, algorithmName(si.SignatureAlgorithm.Algorithm)
+}
+
+// MaskedDigests returns the names of the hashes inside an RSASSA-PSS signature, that of the message and that of MGF1. They
+// need not be that of the content. It is nil for any other signature.
+func (si *SignerInfo) MaskedDigests() []string {
+	if !si.SignatureAlgorithm.Algorithm.Equal(oidRSASSAPSS) {
+		return nil
+	}
+	p, ok := readPSS(si.SignatureAlgorithm.Parameters)
+	if !ok {
+		return nil
+	}
+	return []string{hashName(p.hash), hashName(p.mask)}
 }

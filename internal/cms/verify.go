@@ -2,9 +2,6 @@ package cms
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"encoding/asn1"
 	"fmt"
 
@@ -17,21 +14,19 @@ import (
 // certificate it is, nor what it is for, nor when it was valid; SHA-1 and RSA from 1024 bits verify, and the caller
 // judges them. A signature without signed attributes verifies too: see HasSignedAttrs and LooksLikeSignedAttrs.
 func (si *SignerInfo) Verify(cert []byte, digest []byte, eContentType asn1.ObjectIdentifier) error {
-	kind := signatureKey(si.SignatureAlgorithm, si.Hash)
-	if si.Hash == 0 || kind == keyUnknown {
+	scheme := si.scheme()
+	if si.Hash == 0 || scheme == nil {
 		return fmt.Errorf("%w: digest %v, signature %v", ErrAlgorithm, si.DigestAlgorithm.Algorithm, si.SignatureAlgorithm.Algorithm)
 	}
 	c, ok := parseCertificate(cert)
 	if !ok {
 		return fmt.Errorf("%w: not an X.509 certificate", ErrCertificate)
 	}
-	key := c.publicKey(kind)
-	if key == nil {
-		return fmt.Errorf("%w: key of type %v and %d bits", ErrCertificate, c.keyAlgorithm.Algorithm, c.bits())
+	key, err := scheme.key(c, si)
+	if err != nil {
+		return err
 	}
-	if ec, ok := key.(*ecdsa.PublicKey); ok {
-		si.curve = fmt.Sprintf("-p%d", ec.Params().BitSize)
-	}
+	si.keyName = key.name
 	if len(digest) != si.Hash.Size() {
 		return fmt.Errorf("%w: %d octets for %v", ErrDigest, len(digest), si.Hash)
 	}
@@ -45,11 +40,14 @@ func (si *SignerInfo) Verify(cert []byte, digest []byte, eContentType asn1.Objec
 }
 
 // verifyContent is RFC 5652 5.4 without signed attributes, which only id-data may lack (5.3).
-func (si *SignerInfo) verifyContent(key any, digest []byte, eContentType asn1.ObjectIdentifier) error {
+func (si *SignerInfo) verifyContent(key publicKey, digest []byte, eContentType asn1.ObjectIdentifier) error {
 	if !eContentType.Equal(OIDData) {
 		return fmt.Errorf("%w: none over content of type %v", ErrAttributes, eContentType)
 	}
-	if !verifyDigest(key, si.Hash, digest, si.Signature) {
+	if key.hash != si.Hash {
+		return fmt.Errorf("%w: %s without signed attributes is over something else than a digest by %v", ErrAlgorithm, key.name, si.Hash)
+	}
+	if !key.verify(digest, si.Signature) {
 		return ErrSignature
 	}
 	return nil
@@ -58,7 +56,7 @@ func (si *SignerInfo) verifyContent(key any, digest []byte, eContentType asn1.Ob
 // verifyAttributes is RFC 5652 5.4 with signed attributes. The signature is over the DER of a SET OF. Signers exist
 // that leave the order of DER in what they send but not in what they sign, and others that sign what they send, so
 // both orders are tried; what the attributes say is the same in either.
-func (si *SignerInfo) verifyAttributes(key any, digest []byte, eContentType asn1.ObjectIdentifier) error {
+func (si *SignerInfo) verifyAttributes(key publicKey, digest []byte, eContentType asn1.ObjectIdentifier) error {
 	signed, err := si.signedDigest(eContentType)
 	if err != nil {
 		return err
@@ -75,21 +73,15 @@ func (si *SignerInfo) verifyAttributes(key any, digest []byte, eContentType asn1
 	return ErrSignature
 }
 
-func (si *SignerInfo) verifySet(key any, content []byte) bool {
-	h := si.Hash.New()
-	h.Write(appendLength([]byte{tagSet}, int64(len(content))))
-	h.Write(content)
-	return verifyDigest(key, si.Hash, h.Sum(nil), si.Signature)
-}
-
-func verifyDigest(key any, hash crypto.Hash, digest, signature []byte) bool {
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		return len(signature) == key.Size() && rsa.VerifyPKCS1v15(key, hash, digest, signature) == nil
-	case *ecdsa.PublicKey:
-		return len(signature) <= maxAlgorithm && ecdsa.VerifyASN1(key, digest, signature)
+func (si *SignerInfo) verifySet(key publicKey, content []byte) bool {
+	header := appendLength([]byte{tagSet}, int64(len(content)))
+	if key.hash == 0 {
+		return key.verify(append(header, content...), si.Signature)
 	}
-	return false
+	h := key.hash.New()
+	h.Write(header)
+	h.Write(content)
+	return key.verify(h.Sum(nil), si.Signature)
 }
 
 // signedDigest checks the attributes that say something about the object (RFC 5652 11, RFC 6211) and returns

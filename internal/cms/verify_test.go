@@ -255,7 +255,13 @@ func TestA24CubeRoot(t *testing.T) {
 	if !bytes.Equal(cube[:11+len(info)], em[:11+len(info)]) {
 		t.Fatal("no forgery")
 	}
-	if verifyDigest(&rsa.PublicKey{N: signerKey(t, "rsa").Public().(*rsa.PublicKey).N, E: 3}, crypto.SHA256, digest, root.FillBytes(make([]byte, 256))) {
+	modulus := append([]byte{0}, signerKey(t, "rsa").Public().(*rsa.PublicKey).N.Bytes()...)
+	c, _ := parseCertificate(keyed(rsaSPKI(modulus, []byte{3})))
+	key, err := rsaSigner(c, &SignerInfo{Hash: crypto.SHA256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key.verify(digest, root.FillBytes(make([]byte, 256))) {
 		t.Error("forged")
 	}
 }

@@ -80,6 +80,11 @@ func TestResults(t *testing.T) {
 	alicesDomain := from("alice@sales.example.com")
 	weak, sha1, bare := signer(unwrap.Good), signer(unwrap.Good), signer(unwrap.Good)
 	weak.KeyBits, sha1.Digest, bare.SignedAttrs = 1024, "sha1", false
+	by := func(algorithm string, bits int, masked ...string) unwrap.Signer {
+		s := signer(unwrap.Good)
+		s.Algorithm, s.KeyBits, s.Masked = algorithm, bits, masked
+		return s
+	}
 	beside := signed(unwrap.RoleOriginator, signer(unwrap.Good))
 	beside.WholeBody = false
 	revoked := alice
@@ -117,6 +122,12 @@ func TestResults(t *testing.T) {
 		{"revoked", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, signer(unwrap.Good))}, j{revoked}),
 			"smime=fail(certificate revoked) x-domsec=none"},
 		{"rule 6: sha1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, sha1)}, j{alice}), "smime=policy(sha1) x-domsec=none"},
+		{"rule 6: PSS", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha256", "sha256"))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: PSS 1024", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 1024, "sha256", "sha256"))}, j{alice}), "smime=policy(weak key) x-domsec=none"},
+		{"rule 6: PSS of SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha1", "sha256"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
+		{"rule 6: MGF1 with SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha256", "sha1"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
+		{"rule 6: Ed25519", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ed25519", 256))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: an algorithm not on the list", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rot13", 256))}, j{alice}), "smime=policy(unsupported algorithm) x-domsec=none"},
 		{"rule 6: RSA 1024", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, weak)}, j{alice}), "smime=policy(weak key) x-domsec=none"},
 		{"rule 6: no signed attributes", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, bare)}, j{alice}),
 			"smime=policy(no signed attributes) x-domsec=none"},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"paperknife/internal/trust"
@@ -99,13 +100,20 @@ func weakness(signer unwrap.Signer) Reason {
 	switch {
 	case !signer.SignedAttrs:
 		return ReasonNoAttributes
-	case signer.Digest == "sha1" || signer.Digest == "md5" || signer.Digest == "":
+	case !strongDigest(signer.Digest) || slices.ContainsFunc(signer.Masked, func(d string) bool { return !strongDigest(d) }):
 		return ReasonSHA1
-	case signer.Algorithm == "rsa" && signer.KeyBits < 2048:
+	case !slices.Contains(strongAlgorithms, signer.Algorithm):
+		return ReasonAlgorithm
+	case strings.HasPrefix(signer.Algorithm, "rsa") && signer.KeyBits < 2048:
 		return ReasonWeakKey
 	}
 	return ""
 }
+
+// strongAlgorithms may pass (SEEDS 0.2). Whether their certificate is one that trust can judge is another question.
+var strongAlgorithms = []string{"rsa", "rsa-pss", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"}
+
+func strongDigest(name string) bool { return name != "sha1" && name != "md5" && name != "" }
 
 // refused says which rule of trust the certificate broke, where there is more to say than that it is not trusted.
 func refused(v Verdict, judgement trust.Judgement) Verdict {

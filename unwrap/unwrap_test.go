@@ -67,7 +67,7 @@ func (k oneKey) Choose(list [][]byte) (int, bool) {
 	index, ours := -1, false
 	for i, der := range list {
 		info, err := cms.ParseRecipientInfo(der)
-		if err != nil || !bytes.Equal(info.Issuer, k.pair.Certificate.RawIssuer) || info.Serial.Cmp(k.pair.Certificate.SerialNumber) != 0 {
+		if err != nil || !info.IsFor(k.pair.Certificate.Raw) {
 			continue
 		}
 		if ours {

@@ -60,7 +60,7 @@ func (e *Envelope) recipientInfos() error {
 	if err := e.b.open(tagSet); err != nil {
 		return err
 	}
-	room := maxRecipients
+	room, named := maxRecipients, 0
 	for {
 		more, err := e.b.more()
 		if err != nil {
@@ -68,9 +68,6 @@ func (e *Envelope) recipientInfos() error {
 		}
 		if !more {
 			return e.b.leave()
-		}
-		if len(e.RecipientInfos) == maxRecipientInfos {
-			return syntax("more than %d recipientInfos", maxRecipientInfos)
 		}
 		el, err := e.b.next()
 		if err != nil {
@@ -81,7 +78,11 @@ func (e *Envelope) recipientInfos() error {
 			return err
 		}
 		room -= len(raw)
-		e.RecipientInfos = append(e.RecipientInfos, lenient(raw))
+		info := lenient(raw)
+		if named += max(1, len(info.Recipients)); named > maxRecipientInfos {
+			return syntax("more than %d recipients", maxRecipientInfos)
+		}
+		e.RecipientInfos = append(e.RecipientInfos, info)
 	}
 }
 

@@ -319,7 +319,7 @@ func TestRecipientInfos(t *testing.T) {
 		"one":             {good, []RecipientKind{KeyTrans}, nil},
 		"none":            {[]byte{}, nil, nil},
 		"unreadable":      {join(seq(number(0)), good, seq()), []RecipientKind{Other, KeyTrans, Other}, nil},
-		"every kind":      {join(tagged(1, number(3)), tagged(2), tagged(3), tagged(4), tagged(5), octetString(nil), good), []RecipientKind{KeyAgree, KEK, Password, Other, Other, Other, KeyTrans}, nil},
+		"every kind":      {join(agreeing{}.der(t), tagged(2), tagged(3), tagged(4, marshalOID(OIDData)), tagged(5), octetString(nil), good), []RecipientKind{KeyAgree, KEK, Password, Other, Other, Other, KeyTrans}, nil},
 		"in BER":          {endless(0x30, good[4:]), []RecipientKind{KeyTrans}, nil},
 		"10000":           {bytes.Repeat(seq(), 10000), make([]RecipientKind, 10000), nil},
 		"10001":           {bytes.Repeat(seq(), 10001), nil, ErrSyntax},

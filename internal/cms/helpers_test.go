@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"io"
@@ -48,6 +49,21 @@ func signerKey(t testing.TB, name string) crypto.Signer {
 
 func decrypter(t testing.TB, name string) crypto.Decrypter {
 	return signerKey(t, name).(crypto.Decrypter)
+}
+
+// private returns a key as ContentKey takes it.
+func private(t testing.TB, name string) crypto.PrivateKey {
+	t.Helper()
+	key, err := x509.ParsePKCS8PrivateKey(pemBytes(t, name+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ec, ok := key.(*ecdsa.PrivateKey); ok {
+		if key, err = ec.ECDH(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return key
 }
 
 // openssl runs the command line in the directory of the test data.
@@ -118,7 +134,7 @@ func verify(src io.Reader, detached []byte, extra ...[]byte) (*verified, error) 
 }
 
 // decrypt reads an EnvelopedData and decrypts it with the first RecipientInfo that names the certificate.
-func decrypt(src io.Reader, cert []byte, key crypto.Decrypter) ([]byte, *EnvelopedData, error) {
+func decrypt(src io.Reader, cert []byte, key crypto.PrivateKey) ([]byte, *EnvelopedData, error) {
 	e, err := NewReader(src).EnvelopedData()
 	if err != nil {
 		return nil, nil, err
@@ -126,7 +142,7 @@ func decrypt(src io.Reader, cert []byte, key crypto.Decrypter) ([]byte, *Envelop
 	var contentKey []byte
 	for _, ri := range e.RecipientInfos {
 		if ri.IsFor(cert) {
-			if contentKey, err = ri.ContentKey(key, e.KeySize); err != nil {
+			if contentKey, err = only(&ri, cert).ContentKey(key, e.KeySize); err != nil {
 				return nil, e, err
 			}
 			break
@@ -137,8 +153,18 @@ func decrypt(src io.Reader, cert []byte, key crypto.Decrypter) ([]byte, *Envelop
 	return out.Bytes(), e, err
 }
 
+// only narrows a RecipientInfo to the recipient with this certificate.
+func only(ri *RecipientInfo, cert []byte) *RecipientInfo {
+	for i := range ri.Recipients {
+		if one := ri.Only(i); one.IsFor(cert) {
+			return one
+		}
+	}
+	return ri
+}
+
 // authDecrypt is decrypt for an AuthEnvelopedData. Both readings are made by reader.
-func authDecrypt(object []byte, reader func(io.Reader) io.Reader, key crypto.Decrypter) ([]byte, *AuthEnvelopedData, error) {
+func authDecrypt(object []byte, reader func(io.Reader) io.Reader, key crypto.PrivateKey) ([]byte, *AuthEnvelopedData, error) {
 	again := func() (io.Reader, error) { return reader(bytes.NewReader(object)), nil }
 	src, _ := again()
 	a, err := NewReader(src).AuthEnvelopedData()

@@ -17,7 +17,7 @@ const (
 	maxSigners          = 8 << 20  // octets of all of them; room for large unsigned attributes (THREATS A22)
 	maxAttributes       = 256      // signed attributes of one signer
 	maxAuthAttrs        = 64 << 10 // octets of authenticated attributes
-	maxRecipientInfos   = 10000    // elements of recipientInfos
+	maxRecipientInfos   = 10000    // recipients in recipientInfos
 	maxRecipients       = 8 << 20  // octets of all of them
 	maxSerial           = 128      // octets of a serial number
 

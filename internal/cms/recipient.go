@@ -3,10 +3,10 @@ package cms
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
-	"errors"
+	"crypto/subtle"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -17,133 +17,136 @@ type RecipientKind int
 
 // The kinds. Other is also one that cannot be read.
 const (
-	Other RecipientKind = iota
-	KeyTrans
-	KeyAgree
+	Other    RecipientKind = iota
+	KeyTrans               // RSA
+	KeyAgree               // ECDH, X25519: RFC 5753, RFC 8418
+	KEM                    // an OtherRecipientInfo: RFC 9629
 	KEK
 	Password
 )
 
-// RecipientInfo is the content-encryption key for one recipient. Only DER and Kind are set for kinds other than
-// KeyTrans, where either Issuer and Serial, or SubjectKeyID, name the recipient's certificate.
+// RecipientInfo is the content-encryption key for one recipient, or, where it is encrypted by KeyAgree, for several.
+// Only DER and Kind are set for KEK, Password and Other: their parameters are never looked at (THREATS A36).
 type RecipientInfo struct {
 	Kind          RecipientKind
 	DER           []byte
-	Issuer        []byte // DER Name
-	Serial        *big.Int
-	SubjectKeyID  []byte
-	KeyEncryption AlgorithmIdentifier
-	EncryptedKey  []byte
+	Recipients    []Recipient
+	KeyEncryption AlgorithmIdentifier // of KEM: the key encapsulation
+
+	agreement *agreementInfo // of KeyAgree
+	kem       *kemInfo       // of KEM
+	work      work
 }
 
-// kinds maps the tags of the CHOICE RecipientInfo.
-var kinds = map[byte]RecipientKind{
-	tagSequence:               KeyTrans,
-	tagContextConstructed | 1: KeyAgree,
-	tagContextConstructed | 2: KEK,
-	tagContextConstructed | 3: Password,
-	tagContextConstructed | 4: Other,
+// A Recipient is who a RecipientInfo names, by Issuer and Serial of his certificate or else by SubjectKeyID, and
+// the content-encryption key as it is encrypted for him.
+type Recipient struct {
+	Issuer       []byte // DER Name
+	Serial       *big.Int
+	SubjectKeyID []byte
+	EncryptedKey []byte
+}
+
+// work counts what ContentKey did. All that can be wrong inside an encrypted key gives the same counts as a good one
+// (THREATS A10).
+type work struct {
+	operations  int // uses of the private key
+	derivations int // key-encryption keys derived
+	blocks      int // cipher blocks of the key wrap
+	randomKeys  int // content-encryption keys drawn to stand in for one that is not right
+}
+
+// choices is the CHOICE RecipientInfo by its tags. A kind without a parser is skipped.
+var choices = []struct {
+	tag   byte
+	kind  RecipientKind
+	parse func(ri *RecipientInfo, content cryptobyte.String) error
+}{
+	{tagSequence, KeyTrans, parseKeyTrans},
+	{tagContextConstructed | 1, KeyAgree, parseKeyAgree},
+	{tagContextConstructed | 2, KEK, nil},
+	{tagContextConstructed | 3, Password, nil},
+	{tagContextConstructed | 4, Other, parseOther},
 }
 
 // ParseRecipientInfo reads one RecipientInfo. It keeps der.
 func ParseRecipientInfo(der []byte) (*RecipientInfo, error) {
-	if len(der) == 0 {
-		return nil, syntax("RecipientInfo")
-	}
-	kind, ok := kinds[der[0]]
-	if !ok {
-		return nil, syntax("RecipientInfo with tag %#02x", der[0])
-	}
-	ri := &RecipientInfo{Kind: kind, DER: der}
-	if kind != KeyTrans {
+	s := cryptobyte.String(der)
+	var content cryptobyte.String
+	var tag casn1.Tag
+	for _, c := range choices {
+		if len(der) == 0 || c.tag != der[0] {
+			continue
+		}
+		ri := &RecipientInfo{Kind: c.kind, DER: der}
+		if c.parse == nil {
+			return ri, nil
+		}
+		if !s.ReadAnyASN1(&content, &tag) || !s.Empty() {
+			return nil, syntax("RecipientInfo")
+		}
+		if err := c.parse(ri, content); err != nil {
+			return nil, err
+		}
 		return ri, nil
 	}
-	s := cryptobyte.String(der)
-	var seq, key cryptobyte.String
-	var version int
-	if !s.ReadASN1(&seq, casn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1Integer(&version) {
-		return nil, syntax("KeyTransRecipientInfo")
-	}
-	if ri.Issuer, ri.Serial, ri.SubjectKeyID, ok = readIdentifier(&seq); !ok {
-		return nil, syntax("identifier of a recipient")
-	}
-	if ri.KeyEncryption, ok = readAlgorithm(&seq); !ok || !seq.ReadASN1(&key, casn1.OCTET_STRING) || !seq.Empty() {
-		return nil, syntax("KeyTransRecipientInfo")
-	}
-	ri.EncryptedKey = key
-	return ri, nil
+	return nil, syntax("RecipientInfo")
 }
 
-// IsFor reports whether the recipient named is the one with this certificate.
+// IsFor reports whether the one with this certificate is named among the recipients.
 func (ri *RecipientInfo) IsFor(cert []byte) bool {
 	c, ok := parseCertificate(cert)
-	return ok && ri.Kind == KeyTrans && c.isNamed(ri.Issuer, ri.Serial, ri.SubjectKeyID)
+	return ok && slices.ContainsFunc(ri.Recipients, func(r Recipient) bool { return c.isNamed(r.Issuer, r.Serial, r.SubjectKeyID) })
 }
 
-// ContentKey gets the content-encryption key of size octets out with the recipient's private key. Whatever is wrong
-// with the encrypted key, the answer is a random key and no error, so that the fault shows only where a wrong
-// content shows too: in Decrypt (THREATS A10), or, once in 256 times, only in plaintext that is noise. An error is ErrAlgorithm, or a fault of key itself, such as a token
-// that does not answer. A key that is not an *rsa.PrivateKey must answer a ciphertext that does not decrypt with
-// rsa.ErrDecryption, unless it knows implicit rejection.
-func (ri *RecipientInfo) ContentKey(key crypto.Decrypter, size int) ([]byte, error) {
-	if ri.Kind != KeyTrans || size <= 0 {
+// Only returns the RecipientInfo as it were if it named none but one of its recipients.
+func (ri *RecipientInfo) Only(i int) *RecipientInfo {
+	one := *ri
+	one.Recipients = ri.Recipients[i : i+1]
+	return &one
+}
+
+// ContentKey gets the content-encryption key of size octets out with the private key of the one recipient. Whatever
+// is wrong with the encrypted key, the answer is a random key and no error, so that the fault shows only where a wrong
+// content shows too: in Decrypt (THREATS A10), or, once in 256 times, only in plaintext that is noise. An error is
+// ErrAlgorithm, or a fault of key itself, such as a token that does not answer.
+//
+// The key is, by Kind, a crypto.Decrypter for an *rsa.PublicKey, an ecdh.KeyExchanger, or a crypto.Decapsulator. A
+// Decrypter that is not an *rsa.PrivateKey must answer a ciphertext that does not decrypt with rsa.ErrDecryption,
+// unless it knows implicit rejection.
+func (ri *RecipientInfo) ContentKey(key crypto.PrivateKey, size int) ([]byte, error) {
+	if size <= 0 || len(ri.Recipients) != 1 {
 		return nil, ErrAlgorithm
 	}
-	public, ok := key.Public().(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: RSA key transport to a key of another kind", ErrAlgorithm)
+	ri.work = work{}
+	switch ri.Kind {
+	case KeyTrans:
+		return ri.transported(key, size)
+	case KeyAgree:
+		return ri.agreed(key, size)
+	case KEM:
+		return ri.encapsulated(key, size)
 	}
-	opts, err := ri.transport(size)
-	if err != nil {
-		return nil, err
-	}
-	contentKey := make([]byte, size)
-	if _, err := rand.Read(contentKey); err != nil {
-		return nil, err
-	}
-	ciphertext, fits := fitModulus(ri.EncryptedKey, public)
-	plain, err := key.Decrypt(rand.Reader, ciphertext, opts)
-	if err != nil && !errors.Is(err, rsa.ErrDecryption) {
-		return nil, err
-	}
-	if err == nil && fits && len(plain) == size {
-		copy(contentKey, plain)
-	}
-	return contentKey, nil
+	return nil, ErrAlgorithm
 }
 
-// transport returns how EncryptedKey is to be decrypted: RFC 3370 4.2.1, RFC 8017 7.1. OAEP that cannot be read is
-// never taken for the older scheme.
-func (ri *RecipientInfo) transport(size int) (crypto.DecrypterOpts, error) {
-	a := ri.KeyEncryption
-	switch {
-	case a.Algorithm.Equal(oidRSAEncryption) && a.plain():
-		//lint:ignore SA1019 mail is sent with it; SessionKeyLen makes the rejection implicit
-		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}, nil
-	case a.Algorithm.Equal(oidRSAESOAEP):
-		opts, ok := oaepOptions(a.Parameters)
-		if !ok {
-			return nil, fmt.Errorf("%w: parameters of RSAES-OAEP", ErrAlgorithm)
-		}
-		return opts, nil
+// keyOrRandom returns a copy of key when good is 1, else a random key of the same size, in the same time.
+func (ri *RecipientInfo) keyOrRandom(good int, key []byte) ([]byte, error) {
+	chosen := make([]byte, len(key))
+	ri.work.randomKeys++
+	if _, err := rand.Read(chosen); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: key transport %v", ErrAlgorithm, a.Algorithm)
+	subtle.ConstantTimeCopy(good, chosen, key)
+	return chosen, nil
 }
 
-// fitModulus returns a number of the size of the modulus and below it, whatever the message brought, so that the
-// key always works. Zeros in front may be missing or too many; for what is no number below the modulus it is 1.
-func fitModulus(ciphertext []byte, public *rsa.PublicKey) (fit []byte, ok bool) {
-	fit = make([]byte, public.Size())
-	for len(ciphertext) > len(fit) && ciphertext[0] == 0 {
-		ciphertext = ciphertext[1:]
-	}
-	if len(ciphertext) <= len(fit) {
-		copy(fit[len(fit)-len(ciphertext):], ciphertext)
-		if new(big.Int).SetBytes(fit).Cmp(public.N) < 0 {
-			return fit, true
-		}
-		clear(fit)
-	}
-	fit[len(fit)-1] = 1
-	return fit, false
+func otherKey(what string) error {
+	return fmt.Errorf("%w: %s to a key of another kind", ErrAlgorithm, what)
+}
+
+// readRecipient reads RecipientIdentifier, which is also the form of SignerIdentifier.
+func readRecipient(s *cryptobyte.String) (r Recipient, ok bool) {
+	r.Issuer, r.Serial, r.SubjectKeyID, ok = readIdentifier(s)
+	return r, ok
 }

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -44,7 +43,7 @@ func findBlock(data []byte, kind string) (*pem.Block, bool) {
 
 // privateKey returns the key of an entry, reading it the first time. A fault is not remembered: once the file is put
 // right, the next message finds it.
-func (e *entry) privateKey(operations *atomic.Uint64) (*privateKey, error) {
+func (e *entry) privateKey(operations *atomic.Uint64) (crypto.PrivateKey, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.key != nil {
@@ -54,12 +53,12 @@ func (e *entry) privateKey(operations *atomic.Uint64) (*privateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.key = newPrivateKey(key, operations)
+	e.key = hide(key, operations)
 	return e.key, nil
 }
 
 // readKey returns the private key of a PEM file that belongs to the certificate.
-func readKey(path string, cert *x509.Certificate) (crypto.Signer, error) {
+func readKey(path string, cert *x509.Certificate) (crypto.PrivateKey, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func readKey(path string, cert *x509.Certificate) (crypto.Signer, error) {
 		if key == nil {
 			continue
 		}
-		if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && public.Equal(cert.PublicKey) {
+		if belongs(key, cert) {
 			return key, nil
 		}
 		found++
@@ -89,17 +88,17 @@ func readKey(path string, cert *x509.Certificate) (crypto.Signer, error) {
 var errEncrypted = errors.New("the private key is encrypted: write it without a passphrase (openssl pkey -in FILE -out FILE.new) and protect the file by its owner and mode")
 
 // parseKey returns the key in a PEM block, nil if the block is something else.
-func parseKey(block *pem.Block) (crypto.Signer, error) {
+func parseKey(block *pem.Block) (crypto.PrivateKey, error) {
 	if _, encrypted := block.Headers["DEK-Info"]; encrypted {
 		return nil, errEncrypted
 	}
-	var key any
+	var key crypto.PrivateKey
 	var err error
 	switch block.Type {
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, errEncrypted
 	case "PRIVATE KEY":
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		key, err = parsePKCS8(block.Bytes)
 	case "RSA PRIVATE KEY":
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	case "EC PRIVATE KEY":
@@ -110,52 +109,8 @@ func parseKey(block *pem.Block) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("private key cannot be read: %w", err)
 	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("private key is of a kind that no certificate has")
-	}
-	return signer, nil
+	return key, nil
 }
-
-// A privateKey is a key that counts its use and cannot be seen. The key itself is inside a closure, where not even
-// fmt, which looks into unexported fields, gets at it.
-type privateKey struct {
-	public  crypto.PublicKey
-	decrypt func(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error)
-}
-
-func newPrivateKey(key crypto.Signer, operations *atomic.Uint64) *privateKey {
-	return &privateKey{key.Public(), func(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
-		decrypter, ok := key.(*rsa.PrivateKey)
-		if !ok {
-			return nil, errors.New("key cannot decrypt")
-		}
-		operations.Add(1)
-		return decrypter.Decrypt(random, message, opts)
-	}}
-}
-
-// Public implements crypto.Decrypter.
-func (k *privateKey) Public() crypto.PublicKey { return k.public }
-
-// Decrypt implements crypto.Decrypter.
-func (k *privateKey) Decrypt(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
-	return k.decrypt(random, message, opts)
-}
-
-const hidden = "private key (not shown)"
-
-// String hides the key.
-func (k *privateKey) String() string { return hidden }
-
-// GoString hides the key from %#v.
-func (k *privateKey) GoString() string { return hidden }
-
-// Format hides the key from every verb.
-func (k *privateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
-
-// MarshalText hides the key from JSON and log handlers.
-func (k *privateKey) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // readFile reads a regular file of bounded size.
 func readFile(path string) (data []byte, err error) {

@@ -7,6 +7,7 @@
 package keys
 
 import (
+	"crypto"
 	"crypto/sha1"
 	"crypto/x509"
 	"errors"
@@ -45,7 +46,7 @@ type entry struct {
 	cert *x509.Certificate
 
 	mu  sync.Mutex
-	key *privateKey
+	key crypto.PrivateKey
 }
 
 // Load reads the certificates. Private keys are left where they are until a message needs one: a process that
@@ -85,16 +86,18 @@ func (r *Ring) Choose(recipientInfos [][]byte) (index int, ours bool) {
 		if err != nil {
 			continue // what cannot be read names nobody
 		}
-		e := r.find(ri)
-		if e == nil {
-			continue
-		}
-		if seen[e] {
-			return -1, true
-		}
-		seen[e] = true
-		if chosen == nil || e.rank < chosen.rank {
-			chosen, index = e, i
+		for j := range ri.Recipients {
+			e := r.find(&ri.Recipients[j])
+			if e == nil {
+				continue
+			}
+			if seen[e] {
+				return -1, true
+			}
+			seen[e] = true
+			if chosen == nil || e.rank < chosen.rank {
+				chosen, index = e, i
+			}
 		}
 	}
 	return index, chosen != nil
@@ -108,7 +111,7 @@ func (r *Ring) ContentKey(recipientInfo []byte, size int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := r.find(ri)
+	e, place := r.foremost(ri)
 	if e == nil {
 		return nil, ErrNotOurs
 	}
@@ -116,27 +119,43 @@ func (r *Ring) ContentKey(recipientInfo []byte, size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeyStore, err)
 	}
-	contentKey, err := ri.ContentKey(key, size)
+	contentKey, err := ri.Only(place).ContentKey(key, size)
 	if err != nil && !errors.Is(err, cms.ErrAlgorithm) && !errors.Is(err, cms.ErrSyntax) {
 		return nil, fmt.Errorf("%w: %w", ErrKeyStore, err)
 	}
 	return contentKey, err
 }
 
-// find returns the entry a RecipientInfo names. Looking by number first keeps the cost flat in the number of keys;
+// foremost returns the entry that Choose looked for in a RecipientInfo, nil for none, and its place there.
+func (r *Ring) foremost(ri *cms.RecipientInfo) (chosen *entry, place int) {
+	seen := make(map[*entry]bool)
+	for i := range ri.Recipients {
+		e := r.find(&ri.Recipients[i])
+		if e == nil {
+			continue
+		}
+		if seen[e] {
+			return nil, 0
+		}
+		seen[e] = true
+		if chosen == nil || e.rank < chosen.rank {
+			chosen, place = e, i
+		}
+	}
+	return chosen, place
+}
+
+// find returns the entry that is named. Looking by number first keeps the cost flat in the number of keys;
 // names are compared as cms does, since some senders write an issuer anew in another string type.
-func (r *Ring) find(ri *cms.RecipientInfo) *entry {
-	if ri.Kind != cms.KeyTrans {
+func (r *Ring) find(named *cms.Recipient) *entry {
+	if len(named.SubjectKeyID) > 0 {
+		return first(r.byKeyID[string(named.SubjectKeyID)])
+	}
+	if named.Serial == nil {
 		return nil
 	}
-	if len(ri.SubjectKeyID) > 0 {
-		return first(r.byKeyID[string(ri.SubjectKeyID)])
-	}
-	if ri.Serial == nil {
-		return nil
-	}
-	for _, e := range r.bySerial[serialKey(ri.Serial)] {
-		if cms.SameName(e.cert.RawIssuer, ri.Issuer) {
+	for _, e := range r.bySerial[serialKey(named.Serial)] {
+		if cms.SameName(e.cert.RawIssuer, named.Issuer) {
 			return e
 		}
 	}

@@ -492,7 +492,7 @@ func TestKeyIsNeverShown(t *testing.T) {
 	logger.Info("x", "key", key, "ring", ring, "entry", ring.entries[0])
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", key, "ring", ring, "entry", ring.entries[0])
 	shown := log.String()
-	for _, v := range []any{key, *key, ring.entries[0], ring.entries, struct{ key *privateKey }{key}, struct{ key privateKey }{*key}} {
+	for _, v := range []any{key, &key, ring.entries[0], ring.entries, struct{ key crypto.PrivateKey }{key}, struct{ key *crypto.PrivateKey }{&key}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X"} {
 			shown += fmt.Sprintf(verb, v)
 		}

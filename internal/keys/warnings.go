@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -118,21 +119,34 @@ func usageWarnings(path string, cert *x509.Certificate) []Warning {
 	warn := func(grave bool, text, fix string) { warnings = append(warnings, Warning{path, text, fix, grave}) }
 	limited := slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidKeyUsage) })
 	const unused = "senders will not encrypt to this certificate; ask the CA for one that has it"
-	switch key := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
-		if limited && cert.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
-			warn(true, "key usage lacks keyEncipherment", unused)
-		}
-		if key.N.BitLen() < 2048 {
-			warn(false, fmt.Sprintf("RSA key has %d bits, and less than 2048 are weak", key.N.BitLen()), "make a new key of 3072")
-		}
-	case *ecdsa.PublicKey:
-		if limited && cert.KeyUsage&x509.KeyUsageKeyAgreement == 0 {
-			warn(true, "key usage lacks keyAgreement", unused)
-		}
-		warn(true, "mail encrypted to elliptic-curve keys cannot be opened yet", "use an RSA key")
-	default:
-		warn(true, "keys of this kind cannot open mail", "use an RSA key")
+	kind, usage, name := kindOf(cert)
+	if limited && kind != "" && cert.KeyUsage&usage == 0 {
+		warn(true, "key usage lacks "+name, unused)
+	}
+	if kind == "" {
+		warn(true, "keys of this kind cannot open mail", "use a key of RSA, on P-256, P-384 or P-521, X25519, or ML-KEM")
+	}
+	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
+		warn(false, fmt.Sprintf("RSA key has %d bits, and less than 2048 are weak", key.N.BitLen()), "make a new key of 3072")
 	}
 	return warnings
+}
+
+// kindOf returns the kind of the certificate's key, empty for one that cannot open mail, and the key usage with which
+// senders use it.
+func kindOf(cert *x509.Certificate) (kind string, usage x509.KeyUsage, name string) {
+	if _, ok := kemOf(cert); ok {
+		return "ML-KEM", x509.KeyUsageKeyEncipherment, "keyEncipherment" // RFC 9935 section 5
+	}
+	switch key := publicKey(cert).(type) {
+	case *rsa.PublicKey:
+		return "RSA", x509.KeyUsageKeyEncipherment, "keyEncipherment"
+	case *ecdsa.PublicKey:
+		if _, err := key.ECDH(); err == nil {
+			return key.Params().Name, x509.KeyUsageKeyAgreement, "keyAgreement"
+		}
+	case *ecdh.PublicKey:
+		return "X25519", x509.KeyUsageKeyAgreement, "keyAgreement"
+	}
+	return "", 0, ""
 }

@@ -71,7 +71,7 @@ func signerResult(facts Facts, i, j int) (string, Reason) {
 // around it, which is no more than a multipart with other parts when it is broken (THREATS B01, B08).
 func beside(layers []unwrap.Layer, i int) bool {
 	return slices.ContainsFunc(layers[:i+1], func(l unwrap.Layer) bool {
-		return l.Type == unwrap.Signed && (!l.WholeBody || l.Fault != nil)
+		return (l.Type == unwrap.Signed || l.Type == unwrap.Compressed) && (!l.WholeBody || l.Fault != nil)
 	})
 }
 
@@ -224,6 +224,11 @@ func layerResults(facts Facts, cut Facts) []LayerResult {
 	return list
 }
 
+// unopened reports a type of object that is recognised and no more.
+func unopened(layer unwrap.Layer) bool {
+	return layer.Type == unwrap.Digested || layer.Type == unwrap.Encrypted || layer.Type == unwrap.Authenticated
+}
+
 // order is from the best result to the worst (SEEDS 0.1).
 var order = []string{resultPass, resultPolicy, resultNeutral, resultFail, resultPermerror, resultNone}
 
@@ -237,8 +242,10 @@ func layerResult(facts Facts, i int) LayerResult {
 		return LayerResult{Result: "opened"}
 	case layer.ForUs:
 		return LayerResult{resultNeutral, ReasonCannotDecrypt}
-	case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped:
+	case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped || layer.Type == unwrap.Compressed && layer.Fault == nil:
 		return LayerResult{Result: resultNone}
+	case unopened(layer):
+		return LayerResult{resultNeutral, ReasonUnsupported}
 	default:
 		return LayerResult{resultNeutral, ReasonUnreadable}
 	}

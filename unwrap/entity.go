@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"paperknife/internal/cms"
 	"paperknife/internal/message"
 )
 
@@ -178,17 +177,6 @@ func (d decoded) Open() (io.Reader, error) {
 		return nil, err
 	}
 	return message.Decode(r, d.encoding), nil
-}
-
-// signedContent is the eContent of the SignedData in a Content.
-type signedContent struct{ of message.Content }
-
-func (s signedContent) Open() (io.Reader, error) {
-	r, err := s.of.Open()
-	if err != nil {
-		return nil, err
-	}
-	return cms.NewReader(r).SignedData()
 }
 
 // unexpected turns an early end into an error: what was there when it was walked must not be short when it is

@@ -2,12 +2,12 @@ package unwrap
 
 import (
 	"bufio"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
 
 	"paperknife/internal/cms"
-	"paperknife/internal/message"
 	"paperknife/internal/spool"
 )
 
@@ -18,30 +18,30 @@ type sealedObject struct {
 	gated   bool // the plaintext is not authenticated
 }
 
-// readEnvelope reads an object of the given type. An AuthEnvelopedData is read a second time, from content.
-func (w *walk) readEnvelope(object *cms.Reader, content message.Content, contentType Type) (*sealedObject, error) {
+// readEnvelope reads an object of the given type. An AuthEnvelopedData is read a second time, from o.
+func (w *walk) readEnvelope(reader *cms.Reader, o object, contentType Type) (*sealedObject, error) {
 	if contentType == Enveloped {
-		e, err := object.EnvelopedData()
+		e, err := reader.EnvelopedData()
 		if err != nil {
 			return nil, err
 		}
 		return &sealedObject{&e.Envelope, e.Decrypt, true}, nil
 	}
-	a, err := object.AuthEnvelopedData()
+	a, err := reader.AuthEnvelopedData()
 	if err != nil {
 		return nil, err
 	}
-	decrypt := func(key []byte, to io.Writer) error { return a.Decrypt(key, content.Open, to) }
+	decrypt := func(key []byte, to io.Writer) error { return a.Decrypt(key, o.octets.Open, to) }
 	return &sealedObject{&a.Envelope, decrypt, false}, nil
 }
 
 // enterEnvelope opens an envelope, when a RecipientInfo of it names a key of ours, into a spool of its own.
-func (w *walk) enterEnvelope(object *cms.Reader, content message.Content, contentType Type) (*stage, error) {
+func (w *walk) enterEnvelope(reader *cms.Reader, o object, contentType Type) (*stage, error) {
 	index := w.add(Layer{Type: contentType, Role: RoleOther, Part: w.part()})
 	layer := &w.result.Layers[index]
-	envelope, err := w.readEnvelope(object, content, contentType)
+	envelope, err := w.readEnvelope(reader, o, contentType)
 	if err != nil {
-		layer.Type, layer.Fault = Unreadable, err
+		w.unreadable(index, err)
 		return nil, nil
 	}
 	layer.Algorithms = []string{envelope.Cipher}
@@ -62,7 +62,7 @@ func (w *walk) enterEnvelope(object *cms.Reader, content message.Content, conten
 		return nil, errors.Join(err, plaintext.Close())
 	}
 	w.result.closers = append(w.result.closers, plaintext.Close)
-	return w.enterPlaintext(index, plaintext, gate)
+	return w.enterPlaintext(index, plaintext, gate, envelope.ContentType)
 }
 
 // choose names the one RecipientInfo that is tried (DESIGN rule 2).
@@ -137,15 +137,14 @@ func (w *walk) decrypt(layer *Layer, envelope *sealedObject, key []byte) (*spool
 }
 
 // enterPlaintext starts the walk over an opened ciphertext.
-func (w *walk) enterPlaintext(index int, plaintext *spool.Spool, gate *gate) (*stage, error) {
+func (w *walk) enterPlaintext(index int, plaintext *spool.Spool, gate *gate, contentType asn1.ObjectIdentifier) (*stage, error) {
 	w.sealed = true
-	w.prefix, w.number = w.part()+"/", ""
 	octets := w.section(plaintext, 0)
 	r, err := octets.Open()
 	if err != nil {
 		return nil, err
 	}
-	next, err := w.inside(index, bufio.NewReaderSize(r, readBuffer), octets)
+	next, err := w.inside(index, bufio.NewReaderSize(r, readBuffer), octets, contentType)
 	layer := &w.result.Layers[index]
 	layer.Strippable = layer.content != nil
 	layer.GateGood = layer.Strippable && gate.good() && headed(layer.content)

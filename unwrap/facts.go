@@ -16,7 +16,10 @@ const (
 	Enveloped     Type = "enveloped"
 	AuthEnveloped Type = "auth-enveloped"
 	Compressed    Type = "compressed"
-	Unreadable    Type = "unreadable" // an S/MIME entity whose CMS object could not be read
+	Digested      Type = "digested"      // recognised, never verified: a digest without a key proves nothing
+	Encrypted     Type = "encrypted"     // recognised, never opened: the key is not in the message
+	Authenticated Type = "authenticated" // recognised, never verified
+	Unreadable    Type = "unreadable"    // an S/MIME entity whose CMS object could not be read
 )
 
 // A Role says what part a layer plays (SEEDS D(b), the walk).
@@ -30,6 +33,7 @@ const (
 	RoleMLA        Role = "mla"        // a SignerInfo carries mlExpansionHistory
 	RoleEmpty      Role = "empty"      // no SignerInfo, content present (requirement D1)
 	RoleDCA        Role = "dca"        // an envelope with a RecipientInfo for a key of ours
+	RoleCompressed Role = "compressed" // no S/MIME protection, only a smaller form of what it holds
 	RoleOther      Role = "other"      // all else: an envelope for others, certs-only, other SignatureTypes
 )
 
@@ -97,6 +101,9 @@ type Layer struct {
 	GateGood bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5
 	Covered  bool // a good signature with signed attributes inside this ciphertext covers all of it
 
+	// Bare reports that the content is another CMS object without MIME between (DOM-R10). Content and the views that take
+	// this layer off write that object as application/pkcs7-mime.
+	Bare bool
 	// Strippable reports whether the content is a MIME entity that can take the layer's place.
 	Strippable bool
 	// Repackable reports whether an opaque signature can become multipart/signed and stay valid.

@@ -116,7 +116,11 @@ func assignRoles(layers []Layer) {
 		if l.Type != Signed {
 			continue
 		}
-		l.Role = signedRole(*l, i+1 < len(layers))
+		next := i + 1
+		for next < len(layers) && layers[next].Role == RoleCompressed { // DOM-R10: it is no layer
+			next++
+		}
+		l.Role = signedRole(*l, next < len(layers))
 	}
 }
 

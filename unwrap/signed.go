@@ -16,23 +16,22 @@ import (
 )
 
 // enterSigned starts an opaque SignedData.
-func (w *walk) enterSigned(object *cms.Reader, octets message.Content) (*stage, error) {
+func (w *walk) enterSigned(reader *cms.Reader, o object) (*stage, error) {
 	index := w.add(Layer{Type: Signed, Part: w.part(), WholeBody: true})
-	signed, err := object.SignedData()
+	signed, err := reader.SignedData()
 	if err != nil {
-		w.result.Layers[index].Type, w.result.Layers[index].Fault = Unreadable, err
+		w.unreadable(index, err)
 		return nil, nil
 	}
-	f := &opaqueFrame{index: index, signed: signed, octets: signedContent{octets}}
+	f := &opaqueFrame{index: index, signed: signed, octets: signedContent{o}}
 	w.open = append(w.open, f)
-	if signed.Detached || !signed.EContentType.Equal(cms.OIDData) {
+	if signed.Detached || !signed.EContentType.Equal(cms.OIDData) && typeOf(signed.EContentType) == "" {
 		return nil, nil
 	}
 	f.stream = bufio.NewReaderSize(io.TeeReader(signed, &f.lines), readBuffer)
 	f.prefix, _ = f.stream.Peek(1024)
 	f.prefix = bytes.Clone(f.prefix)
-	w.prefix, w.number = w.part()+"/", ""
-	return w.inside(index, f.stream, f.octets)
+	return w.inside(index, f.stream, f.octets, signed.EContentType)
 }
 
 // An opaqueFrame is a SignedData that carries its content.
@@ -58,13 +57,14 @@ func (f *opaqueFrame) finish(w *walk) error {
 		return nil
 	}
 	layer.Certificates = f.signed.Certificates
-	layer.certsOnly = f.signed.Detached && len(f.signed.SignerInfos) == 0
+	layer.certsOnly = len(f.signed.SignerInfos) == 0 &&
+		(f.signed.Detached || f.stream != nil && len(f.prefix) == 0 && len(layer.Certificates) > 0) // some write the content, empty
 	if f.signed.Detached && !layer.certsOnly {
 		layer.Fault = ErrContent // signatures over content that is elsewhere prove nothing about this message
 		return nil
 	}
 	layer.Strippable = layer.content != nil && !layer.certsOnly
-	layer.Repackable = layer.Strippable && f.lines.canonical() && len(f.signed.SignerInfos) > 0
+	layer.Repackable = layer.Strippable && !layer.Bare && f.lines.canonical() && len(f.signed.SignerInfos) > 0
 	if layer.Repackable {
 		layer.signature = f.signed.DetachedObject()
 	}
@@ -98,7 +98,7 @@ func (w *walk) enterDetached(at stage) (*stage, error) {
 	f.prefix = bytes.Clone(f.prefix)
 	w.open = append(w.open, f)
 	w.number = w.child("1")
-	return w.inside(index, f.stream, firstPart{of: at.entity.body, boundary: at.form.media.Params["boundary"]})
+	return w.inside(index, f.stream, firstPart{of: at.entity.body, boundary: at.form.media.Params["boundary"]}, cms.OIDData)
 }
 
 // firstPart is the first part of a multipart body.

@@ -3,6 +3,7 @@ package unwrap
 import (
 	"bufio"
 	"context"
+	"encoding/asn1"
 	"errors"
 	"io"
 
@@ -35,6 +36,14 @@ type stage struct {
 	entity *entity
 	form   form
 	stream *bufio.Reader
+
+	bare *bare // set where no MIME entity stands between two CMS objects: entity is made up
+}
+
+// A bare object is the content of the layer at index outer.
+type bare struct {
+	object
+	outer int
 }
 
 func (w *walk) run() error {
@@ -143,30 +152,64 @@ func (w *walk) child(n string) string {
 }
 
 func (w *walk) enterOpaque(at stage) (*stage, error) {
-	content := decoded{of: at.entity.body, encoding: at.form.encoding}
-	object := cms.NewReader(message.Decode(at.stream, at.form.encoding))
-	contentType, err := object.ContentType()
+	o := object{octets: decoded{of: at.entity.body, encoding: at.form.encoding}}
+	stream := message.Decode(at.stream, at.form.encoding)
+	if at.bare != nil {
+		o, stream = at.bare.object, at.stream
+	}
+	reader := o.from(stream)
+	index := len(w.result.Layers)
+	next, err := w.enterObject(reader, o)
+	if at.bare != nil && w.result.Layers[index].Type == Unreadable {
+		// Nothing that could take the place of the layer around it.
+		outer := &w.result.Layers[at.bare.outer]
+		outer.content, outer.Strippable = nil, false
+	}
+	return next, err
+}
+
+// enterObject adds the layer that an object is.
+func (w *walk) enterObject(reader *cms.Reader, o object) (*stage, error) {
+	contentType, err := reader.ContentType()
 	layer := Layer{Type: Unreadable, Role: RoleOther, Part: w.part(), Fault: err}
-	switch {
-	case err != nil:
-	case contentType.Equal(cms.OIDSignedData):
-		return w.enterSigned(object, content)
-	case contentType.Equal(cms.OIDEnvelopedData):
-		return w.enterEnvelope(object, content, Enveloped)
-	case contentType.Equal(cms.OIDAuthEnvelopedData):
-		return w.enterEnvelope(object, content, AuthEnveloped)
-	case contentType.Equal(cms.OIDCompressedData):
-		layer.Type, layer.Fault = Compressed, ErrContent
-	default:
+	if err == nil {
+		switch layer.Type = typeOf(contentType); layer.Type {
+		case Signed:
+			return w.enterSigned(reader, o)
+		case Enveloped, AuthEnveloped:
+			return w.enterEnvelope(reader, o, layer.Type)
+		case Compressed:
+			return w.enterCompressed(reader, o)
+		case "":
+			layer.Type = Unreadable
+		}
 		layer.Fault = ErrContent
 	}
 	w.add(layer)
 	return nil, nil
 }
 
-// inside reads the entity that the layer at index holds, and prepares the stage for it. The octets are the layer's
-// content.
-func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content) (*stage, error) {
+// unreadable marks a layer whose object could not be read.
+func (w *walk) unreadable(index int, fault error) {
+	w.result.Layers[index].Type, w.result.Layers[index].Fault = Unreadable, fault
+	w.result.Layers[index].Role = RoleOther
+}
+
+// inside prepares the stage for what the layer at index holds: a MIME entity, or another object when contentType says
+// so. The octets are the layer's content.
+func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content, contentType asn1.ObjectIdentifier) (*stage, error) {
+	layer := &w.result.Layers[index]
+	if typeOf(contentType) != "" { // DOM-R10
+		made, err := bareEntity(contentType, octets)
+		if err != nil {
+			return nil, err
+		}
+		layer.Bare, layer.content = true, made
+		return &stage{entity: made, form: form{kind: opaque}, stream: stream, bare: &bare{object{octets, contentType}, index}}, nil
+	}
+	if !layer.Detached {
+		w.prefix, w.number = w.part()+"/", ""
+	}
 	inner, err := readEntity(stream, octets)
 	if w.fault != nil {
 		return nil, w.fault
@@ -174,7 +217,6 @@ func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content) (
 	if err != nil || inner == nil {
 		return nil, nil // the layer's own end will say what is wrong with it
 	}
-	layer := &w.result.Layers[index]
 	layer.content = inner
 	return &stage{entity: inner, form: classify(inner.header), stream: stream}, nil
 }
@@ -196,15 +238,21 @@ func (w *walk) finishOpen() error {
 }
 
 // cover marks the envelopes whose whole plaintext a good signature covers (DESIGN rule 5): the layer directly inside
-// is signed, and nothing stands beside it.
+// is signed, and nothing stands beside it. Compression between the two does not matter, when it could be undone to its
+// end: what is released is what came out of it, the signature covers that, and who cannot sign what he does not know
+// cannot sign it compressed either.
 func (w *walk) cover() {
 	layers := w.result.Layers
 	for i := range layers {
-		if !layers[i].Opened || i+1 == len(layers) {
+		if !layers[i].Opened {
 			continue
 		}
-		inner := layers[i+1]
-		layers[i].Covered = inner.Type == Signed && inner.GoodWithAttributes() && inner.WholeBody
+		inner := i + 1
+		for inner < len(layers) && layers[inner].Type == Compressed && layers[inner].Fault == nil {
+			inner++
+		}
+		layers[i].Covered = inner < len(layers) && layers[inner].Type == Signed && layers[inner].GoodWithAttributes() &&
+			layers[inner].WholeBody
 	}
 }
 

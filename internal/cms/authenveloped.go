@@ -20,7 +20,7 @@ func (r *Reader) AuthEnvelopedData() (*AuthEnvelopedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &AuthEnvelopedData{Envelope{b: b, mode: modeGCM}}
+	a := &AuthEnvelopedData{Envelope{reader: r, b: b, mode: modeGCM}}
 	if err := a.begin(); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (a *AuthEnvelopedData) decryptAgain(key []byte, again func() (io.Reader, er
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReread, err)
 	}
-	second, err := NewReader(src).AuthEnvelopedData()
+	second, err := a.reader.another(src).AuthEnvelopedData()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReread, err)
 	}

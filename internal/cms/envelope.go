@@ -15,6 +15,7 @@ type Envelope struct {
 	KeySize           int    // octets of a content-encryption key; 0 for a cipher that does not belong here, or unfit parameters
 	Cipher            string // "aes256-cbc"; for an unknown cipher its name or OBJECT IDENTIFIER
 
+	reader     *Reader
 	b          *ber
 	ciphertext octets
 	mode       cipherMode // what the type of the object asks for

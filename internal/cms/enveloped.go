@@ -11,7 +11,7 @@ func (r *Reader) EnvelopedData() (*EnvelopedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &EnvelopedData{Envelope{b: b, mode: modeCBC}}
+	e := &EnvelopedData{Envelope{reader: r, b: b, mode: modeCBC}}
 	if err := e.begin(); err != nil {
 		return nil, err
 	}

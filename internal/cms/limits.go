@@ -24,6 +24,9 @@ const (
 	minTag = 12         // octets of the tag of AES-GCM, RFC 5084 3.2
 	maxGCM = 1<<36 - 32 // octets of its ciphertext, NIST SP 800-38D 5.2.1.1
 
+	maxExpansion   = 10      // octets of content for each octet of its compressed form (THREATS A40)
+	expansionSlack = 1 << 20 // that may come before the octets that make up for them
+
 	minModulus = 1024 // bits of an RSA modulus that is used at all; policy asks for more
 	maxModulus = 8192
 )

@@ -12,15 +12,36 @@ import (
 // A Reader reads one ContentInfo, BER or DER, from front to back. Ask it for the ContentType first if that is not
 // known, then once for the content of that type.
 type Reader struct {
+	// Lenient lets deviations of known senders through. Each is named in the object that was read.
+	Lenient bool
+
 	b           ber
+	bare        bool // the content is to stand without its ContentInfo
+	wrapped     bool // and has one all the same
 	begun       bool
 	contentType asn1.ObjectIdentifier
 	err         error
 	taken       bool
+	deviations  []Deviation
 }
 
 // NewReader returns a Reader of the ContentInfo in r. It reads ahead.
 func NewReader(r io.Reader) *Reader { return &Reader{b: ber{src: r}} }
+
+// NewContentReader returns a Reader of the content of another object, which has the given type and no ContentInfo
+// around it (RFC 5652 5.2). A lenient one puts up with a ContentInfo, of that type too.
+func NewContentReader(r io.Reader, contentType asn1.ObjectIdentifier) *Reader {
+	return &Reader{b: ber{src: r}, bare: true, contentType: contentType}
+}
+
+// another reads the same object from another source.
+func (r *Reader) another(src io.Reader) *Reader {
+	a := &Reader{Lenient: r.Lenient, b: ber{src: src}, bare: r.bare}
+	if r.bare {
+		a.contentType = r.contentType
+	}
+	return a
+}
 
 // ContentType returns what the ContentInfo holds.
 func (r *Reader) ContentType() (asn1.ObjectIdentifier, error) {
@@ -31,13 +52,35 @@ func (r *Reader) ContentType() (asn1.ObjectIdentifier, error) {
 	return r.contentType, r.err
 }
 
-// begin reads ContentInfo ::= SEQUENCE { contentType, content [0] EXPLICIT } up to the content.
+// begin reads ContentInfo ::= SEQUENCE { contentType, content [0] EXPLICIT } up to the content. All content types in
+// use are a SEQUENCE that begins with a version, so what stands without ContentInfo can be told from it.
 func (r *Reader) begin() (asn1.ObjectIdentifier, error) {
 	if err := r.b.open(tagSequence); err != nil {
 		return nil, err
 	}
-	return r.b.oid()
+	if !r.bare {
+		return r.b.oid()
+	}
+	if err := r.b.need(1); err != nil {
+		return nil, err
+	}
+	if r.b.buf[r.b.r] != tagOID || !r.Lenient {
+		return r.contentType, nil
+	}
+	got, err := r.b.oid()
+	if err != nil {
+		return nil, err
+	}
+	if !got.Equal(r.contentType) {
+		return nil, syntax("content type %v inside one that is said to be %v", got, r.contentType)
+	}
+	r.wrapped = true
+	r.deviations = append(r.deviations, ContentInfoInside)
+	return got, nil
 }
+
+// Deviations returns what was let through so far, with the ContentInfo and the objects read from it.
+func (r *Reader) Deviations() []Deviation { return r.deviations }
 
 // errTaken: a mistake of the caller.
 var errTaken = errors.New("cms: the content of this object was asked for before")
@@ -54,6 +97,9 @@ func (r *Reader) content(want asn1.ObjectIdentifier) (*ber, error) {
 	r.taken = true
 	if !got.Equal(want) {
 		return nil, syntax("content type %v where %v belongs", got, want)
+	}
+	if r.bare && !r.wrapped { // its SEQUENCE is open
+		return &r.b, nil
 	}
 	if err := r.b.open(tagContextConstructed); err != nil {
 		return nil, err

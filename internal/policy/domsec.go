@@ -135,7 +135,9 @@ func naming(from Originator, judgement trust.Judgement) domsecResult {
 
 // encapsulates reports whether layer i holds another signed layer (D13, DOM-R8).
 func encapsulates(layers []unwrap.Layer, i int) bool {
-	return i+1 < len(layers) && layers[i+1].Type == unwrap.Signed && layers[i+1].Role != unwrap.RoleOther
+	for i++; i < len(layers) && layers[i].Role == unwrap.RoleCompressed; i++ {
+	}
+	return i < len(layers) && layers[i].Type == unwrap.Signed && layers[i].Role != unwrap.RoleOther
 }
 
 // noDomainLayer is the verdict of a message that no domain signed (D29 and the table of part D(d)).
@@ -145,9 +147,9 @@ func noDomainLayer(facts Facts) domsecResult {
 		switch {
 		case layer.ForUs && !layer.Opened:
 			return verdict(resultNeutral, ReasonCannotDecrypt)
-		case layer.Type == unwrap.Unreadable:
+		case layer.Type == unwrap.Unreadable, layer.Type == unwrap.Compressed && layer.Fault != nil:
 			return verdict(resultPermerror, ReasonUnreadable)
-		case layer.Type == unwrap.Compressed:
+		case unopened(layer):
 			return verdict(resultNeutral, ReasonUnsupported)
 		case layer.Type == unwrap.Signed && layer.Fault != nil && len(layer.Signers) == 0:
 			return verdict(resultPermerror, ReasonUnreadable)

@@ -39,8 +39,10 @@ func layerResult(facts Facts, i int) LayerResult {
 		return LayerResult{Result: "opened"}
 	case layer.ForUs:
 		return LayerResult{resultNeutral, ReasonCannotDecrypt}
-	case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped:
+	case layer.Type == unwrap.Enveloped || layer.Type == unwrap.AuthEnveloped || layer.Type == unwrap.Compressed && layer.Fault == nil:
 		return LayerResult{Result: resultNone}
+	case unopened(layer):
+		return LayerResult{resultNeutral, ReasonUnsupported}
 	default:
 		return LayerResult{resultNeutral, ReasonUnreadable}
 	}

@@ -56,6 +56,8 @@ var (
 	nobody = trust.Judgement{Reason: "untrusted certificate", Emails: []string{"alice@sales.example.com"}, Agents: gate.Agents, Serial: "1", Issuer: "CN=Other"}
 )
 
+var compressed = unwrap.Layer{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", WholeBody: true, Strippable: true}
+
 func facts(o Originator, layers []unwrap.Layer, judgements ...[]trust.Judgement) Facts {
 	return Facts{Originator: o, Layers: layers, Judgements: judgements}
 }
@@ -177,7 +179,9 @@ func TestResults(t *testing.T) {
 		{"AEAD, no entity inside", facts(alicesDomain, []unwrap.Layer{authEnvelope(true, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"AEAD, domain over originator inside", facts(alicesDomain, []unwrap.Layer{authEnvelope(true, true), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)),
 			signed(unwrap.RoleOriginator, signer(unwrap.Good))}, j{}, j{gate}, j{alice}), "smime=pass smime=pass x-domsec=pass"},
-		{"compressed", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleOther, Part: "1"}}, j{}), "x-domsec=neutral(unsupported S/MIME content)"},
+		{"compressed", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1"}}, j{}), "x-domsec=none"},
+		{"compressed, damaged", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", Fault: errors.New("x")}}, j{}), "x-domsec=permerror(unreadable S/MIME object)"},
+		{"digested", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Digested, Role: unwrap.RoleOther, Part: "1", Fault: unwrap.ErrContent}}, j{}), "x-domsec=neutral(unsupported S/MIME content)"},
 		{"D29", facts(alicesDomain, []unwrap.Layer{envelope(true, false, true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
 		{"D(e)22: gate failed", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"gate failed: nothing inside counts", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.BadDigest))},
@@ -229,6 +233,11 @@ func TestViews(t *testing.T) {
 		{"AEAD, no entity inside", []unwrap.Layer{authEnvelope(true, false)}, [4]int{0, 0, 0, 0}, false},
 		{"AEAD, wrong tag", []unwrap.Layer{domain, authEnvelope(false, false)}, [4]int{0, 0, 0, 0}, false},
 		{"AEAD in CBC, gate failed", []unwrap.Layer{envelope(true, false, false), authEnvelope(true, true)}, [4]int{0, 0, 0, 0}, false},
+		{"compressed", []unwrap.Layer{compressed}, [4]int{0, 1, 1, 1}, false},
+		{"compressed, damaged", []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Fault: errors.New("x")}}, [4]int{0, 0, 0, 0}, false},
+		{"compressed originator", []unwrap.Layer{compressed, detached}, [4]int{0, 1, 1, 2}, false},
+		{"originator over compressed", []unwrap.Layer{repackable, compressed}, [4]int{0, 0, 2, 2}, false},
+		{"enveloped compressed originator", []unwrap.Layer{e, compressed, repackable}, [4]int{0, 2, 2, 3}, true},
 		{"CBC in AEAD, gate passed", []unwrap.Layer{authEnvelope(true, true), envelope(true, false, true)}, [4]int{0, 2, 2, 2}, false},
 	}
 	for _, tt := range tests {

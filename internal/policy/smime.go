@@ -72,7 +72,7 @@ func signerResult(facts Facts, i, j int) (string, Reason) {
 // around it, which is no more than a multipart with other parts when it is broken (THREATS B01, B08).
 func beside(layers []unwrap.Layer, i int) bool {
 	return slices.ContainsFunc(layers[:i+1], func(l unwrap.Layer) bool {
-		return l.Type == unwrap.Signed && (!l.WholeBody || l.Fault != nil)
+		return (l.Type == unwrap.Signed || l.Type == unwrap.Compressed) && (!l.WholeBody || l.Fault != nil)
 	})
 }
 
@@ -213,4 +213,9 @@ func signedAt(v Verdict, at time.Time) Verdict {
 		return v
 	}
 	return property(v, "policy", "signed-at", at.UTC().Format(time.RFC3339))
+}
+
+// unopened reports a type of object that is recognised and no more.
+func unopened(layer unwrap.Layer) bool {
+	return layer.Type == unwrap.Digested || layer.Type == unwrap.Encrypted || layer.Type == unwrap.Authenticated
 }

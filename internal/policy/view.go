@@ -18,7 +18,7 @@ func chooseView(layers []unwrap.Layer, class Class) (view View, depth int, repac
 	default:
 		return ViewReceived, 0, false, ""
 	}
-	for depth < len(layers) && layers[depth].Strippable && comesOff(layers[depth], class) {
+	for depth < len(layers) && layers[depth].Strippable && comesOff(layers, depth, class) {
 		depth++
 	}
 	if depth < len(layers) && class == ClassUnknown {
@@ -27,19 +27,21 @@ func chooseView(layers []unwrap.Layer, class Class) (view View, depth int, repac
 	return view, depth, repack, ""
 }
 
-func comesOff(layer unwrap.Layer, class Class) bool {
+func comesOff(layers []unwrap.Layer, i int, class Class) bool {
+	layer := layers[i]
 	switch layer.Role {
 	case unwrap.RoleDCA:
 		return layer.Opened
-	case unwrap.RoleEmpty:
+	case unwrap.RoleEmpty, unwrap.RoleCompressed:
 		return true
 	case unwrap.RoleDomain, unwrap.RoleMLA:
 		// A failed signature stays in `opened` (DOM-R14).
 		return class != ClassCapable || layer.Good() && layer.SignatureTypeFault == ""
 	case unwrap.RoleOriginator:
-		// Opaque text that cannot be repackaged comes off: unknown readers must be able to read it.
+		// Opaque text that cannot be repackaged comes off, and so does what is compressed inside: unknown readers must be
+		// able to read it.
 		return class == ClassIncapable ||
-			class == ClassUnknown && (!keepsForUnknown(layer) || !layer.Detached && !layer.Repackable)
+			class == ClassUnknown && (!keepsForUnknown(layer) || !layer.Detached && !layer.Repackable || holdsCompressed(layers, i))
 	case unwrap.RoleInner, unwrap.RoleOther:
 		return class != ClassCapable && len(layer.Signers) > 0
 	}
@@ -49,4 +51,8 @@ func comesOff(layer unwrap.Layer, class Class) bool {
 // keepsForUnknown: a person's good signature stays for readers that may understand it (E2E-R6 as DESIGN changes it).
 func keepsForUnknown(layer unwrap.Layer) bool {
 	return layer.Role == unwrap.RoleOriginator && layer.Good()
+}
+
+func holdsCompressed(layers []unwrap.Layer, i int) bool {
+	return i+1 < len(layers) && layers[i+1].Role == unwrap.RoleCompressed && layers[i+1].Strippable
 }

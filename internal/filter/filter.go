@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"paperknife/internal/spool"
 	"paperknife/internal/status"
 )

@@ -154,7 +154,7 @@ func TestKeyKinds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if errs, warnings := ring.Check(), ring.Warnings(); len(errs)+len(warnings) != 0 {
+			if errs, warnings := ring.Check(), ring.Findings(); len(errs)+len(warnings) != 0 {
 				t.Errorf("%s: %v %q", form, errs, warnings)
 			}
 			object, err := exec.Command("openssl", "cms", "-encrypt", "-binary", "-in", in, "-outform", "DER", "-aes256", o.pair.Cert).Output()
@@ -297,7 +297,9 @@ func TestOtherKinds(t *testing.T) {
 		for _, err := range ring.Check() {
 			found = append(found, err.Error())
 		}
-		found = append(found, ring.Warnings()...)
+		for _, w := range ring.Findings() {
+			found = append(found, w.String())
+		}
 		if test.want == "" && len(found) != 0 || test.want != "" && (len(found) != 1 || !strings.Contains(found[0], test.want)) {
 			t.Errorf("%s: %q, want %q", name, found, test.want)
 		}
@@ -372,7 +374,7 @@ func TestECKeyFaults(t *testing.T) {
 	if _, err := ring.ContentKey(keyAgree(p224.name()), 16); !errors.Is(err, cms.ErrAlgorithm) {
 		t.Errorf("P-224: %v", err)
 	}
-	if w := ring.Warnings(); len(w) != 1 || !strings.Contains(w[0], "cannot open mail") {
+	if w := ring.Findings(); len(w) != 1 || !strings.Contains(w[0].String(), "cannot open mail") {
 		t.Errorf("P-224: %q", w)
 	}
 }

@@ -152,14 +152,14 @@ func TestDiskFull(t *testing.T) {
 				t.Errorf("full: %q, before 354: %v, %v", a.Replies, a.Refused, err)
 			}
 			nothing(t, site)
-			row := []string{tt.name, strings.TrimSpace(a.Replies[0]), "-", ""}
+			row := []string{tt.name, quoted(a.Replies[0]), "-", ""}
 			if tt.filtered {
 				e := site.Filter(t, tt.letter.message, "-d", "erin@example.net", "-f", sender, "-maildir", box(site, "erin"))
 				if e.Code != 75 || !line.Match(e.Stdout) || len(e.Stderr) > 0 {
 					t.Errorf("filter: %d, %q, %q", e.Code, e.Stdout, e.Stderr)
 				}
 				nothing(t, site)
-				row[2] = fmt.Sprintf("%d, %s", e.Code, strings.TrimSpace(string(e.Stdout)))
+				row[2] = fmt.Sprintf("exit %d, %s", e.Code, quoted(string(e.Stdout)))
 			}
 			d.free()
 			a, err = site.Offer(sender, []string{"erin@example.net"}, tt.letter.message)
@@ -184,11 +184,14 @@ func TestDiskFull(t *testing.T) {
 				t.Errorf("%d messages, want 1", n)
 			}
 			empty(t, site.Path("spool"))
-			row[3] = strings.TrimSpace(a.Replies[0])
+			row[3] = quoted(a.Replies[0])
 			record.Rows = append(record.Rows, row)
 		})
 	}
 }
+
+// quoted is a reply as the report shows it.
+func quoted(reply string) string { return "`" + strings.TrimSpace(reply) + "`" }
 
 // nothing fails the test when a message is anywhere, or a part of one.
 func nothing(t testing.TB, site *harness.Site) {

@@ -95,7 +95,7 @@ func (r *report) record(record harness.Record) {
 	if record.Failed {
 		verdict, r.good = "**It failed.**", false
 	}
-	r.line("%s It took %v.", verdict, (time.Duration(record.Seconds) * time.Second).String())
+	r.line("%s It took %v.", verdict, time.Duration(record.Seconds*float64(time.Second)).Round(time.Second/10))
 	r.line("")
 }
 

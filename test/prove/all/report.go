@@ -181,7 +181,7 @@ func machine() []string {
 		fmt.Sprintf("processor: %s, %d threads", procValue("/proc/cpuinfo", "model name"), runtime.NumCPU()),
 		"memory: " + procValue("/proc/meminfo", "MemTotal"),
 		"kernel: " + output("uname", "-sr"),
-		"file system of the Maildirs: " + output("stat", "-f", "-c", "%T", os.TempDir()),
+		"file system of the Maildirs: " + output("stat", "-f", "-c", "%T", os.TempDir()) + " (those for the errors at every call: in memory)",
 		"Go: " + runtime.Version(),
 		"load when it ended: " + strings.Join(strings.Fields(output("cat", "/proc/loadavg"))[:3], " ") + ", nice " + output("nice"),
 	}

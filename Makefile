@@ -19,6 +19,7 @@ packages:
 	sh test/packages.sh
 
 lint:
+	$(GO) mod tidy -diff
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...

@@ -22,6 +22,7 @@ import (
 	"paperknife/deliver/delivertest"
 	"paperknife/internal/message"
 	"paperknife/internal/status"
+	"paperknife/test/need"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
@@ -582,11 +583,11 @@ func TestFaultCodes(t *testing.T) {
 // A full disk: nothing is left of the message that did not fit, and the next one that fits goes through (C09).
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
+		need.Missing(t, "mounting a small file system needs root")
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
-		t.Skipf("mounting a small file system: %v", err)
+		need.Missing(t, "mounting a small file system:", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"paperknife/internal/config"
+	"paperknife/test/need"
 )
 
 func read(t *testing.T, file string) string {
@@ -349,13 +350,7 @@ func TestPagesAreClean(t *testing.T) {
 	if err != nil || len(pages) != 4 {
 		t.Fatalf("pages %v, %v", pages, err)
 	}
-	mandoc, err := exec.LookPath("mandoc")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("mandoc is not installed")
-		}
-		t.Skip("mandoc is not installed")
-	}
+	mandoc := need.Command(t, "mandoc")
 	for _, page := range pages {
 		out, err := exec.Command(mandoc, "-Tlint", "-Wwarning", page).CombinedOutput()
 		if err != nil || len(out) > 0 {

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"paperknife/test/need"
 )
 
 // world is the certificates of all tests, made once.
@@ -60,10 +62,7 @@ func testWorld(t *testing.T) *world {
 // openssl runs the tool, the reader that was not written by us, in a fresh directory that has the CA and the keys.
 func openssl(t *testing.T, input []byte, args ...string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	path := need.Command(t, "openssl")
 	cmd := exec.Command(path, args...)
 	cmd.Dir = keyDir(t)
 	cmd.Stdin = bytes.NewReader(input)

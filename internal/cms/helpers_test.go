@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/iotest"
+
+	"paperknife/test/need"
 )
 
 // testdata returns a file made by testdata/make.sh.
@@ -64,9 +66,8 @@ func openssl(t testing.TB, stdin []byte, args ...string) []byte {
 }
 
 func needOpenSSL(t testing.TB) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	t.Helper()
+	need.Command(t, "openssl")
 }
 
 // readers are the ways a source may deliver.

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"paperknife/internal/cms"
+	"paperknife/test/need"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -510,10 +511,7 @@ func TestKeyIsNeverShown(t *testing.T) {
 
 // TestOpenSSL opens what the command line tool sealed for several recipients.
 func TestOpenSSL(t *testing.T) {
-	tool, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	tool := need.Command(t, "openssl")
 	current, retired, stranger := newOwner(t, rsaKey(0), 1), newOwner(t, rsaKey(1), 2), newOwner(t, rsaKey(2), 3)
 	ring := load(t, current, retired)
 	plain := []byte("Content-Type: text/plain\r\n\r\nThird quarter: 42.\r\n")

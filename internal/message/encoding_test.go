@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"paperknife/test/need"
 )
 
 func decoded(in string, e Encoding) (string, error) {
@@ -235,10 +237,7 @@ func TestDecodePassesErrorsOn(t *testing.T) {
 
 // Truth not written by us: openssl reads what we read.
 func TestBase64AgainstOpenSSL(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("no openssl command")
-	}
+	openssl := need.Command(t, "openssl")
 	data := make([]byte, 10000)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	cmd := exec.Command(openssl, "base64", "-e")

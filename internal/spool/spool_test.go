@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+
+	"paperknife/test/need"
 )
 
 func finish(t *testing.T, s Settings, text string, piece int) *Spool {
@@ -157,7 +159,7 @@ func TestWriteErrorIsSticky(t *testing.T) {
 	}
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("no /dev/full")
+		need.Missing(t, "no /dev/full")
 	}
 	if err := w.file.Close(); err != nil {
 		t.Fatal(err)
@@ -181,7 +183,7 @@ func TestWriteErrorIsSticky(t *testing.T) {
 func TestFlushError(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("no /dev/full")
+		need.Missing(t, "no /dev/full")
 	}
 	w := New(Settings{Dir: t.TempDir()})
 	if _, err := w.Write([]byte("first")); err != nil {

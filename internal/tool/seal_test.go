@@ -14,6 +14,7 @@ import (
 
 	"paperknife/internal/config"
 	"paperknife/seal"
+	"paperknife/test/need"
 )
 
 // exchange is a directory with the keys of both sides: those of example.com, who seals, and of example.net, who opens.
@@ -242,13 +243,7 @@ func TestSealFaults(t *testing.T) {
 
 // openssl, which is not ours, verifies and opens what was sealed.
 func TestSealOpenSSL(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is not installed")
-		}
-		t.Skip("openssl is not installed")
-	}
+	openssl := need.Command(t, "openssl")
 	dir := keyDir(t)
 	run := func(in string, args ...string) string {
 		t.Helper()

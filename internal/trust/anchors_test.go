@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"paperknife/test/need"
 )
 
 func TestLoadAnchors(t *testing.T) {
@@ -44,10 +46,7 @@ func TestLoadAnchors(t *testing.T) {
 	if _, err := LoadAnchors(path("absent")); err == nil {
 		t.Error("a file that is not there")
 	}
-	tool, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	tool := need.Command(t, "openssl")
 	for _, form := range []string{"PEM", "DER"} {
 		out := path("bundle.p7b")
 		if msg, err := exec.Command(tool, "crl2pkcs7", "-nocrl", "-certfile", path("both.pem"), "-outform", form, "-out", out).CombinedOutput(); err != nil {

@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"paperknife/test/need"
 )
 
 // A verdict is one row of the big table: a certificate, what else came along, and what must be said of it.
@@ -104,10 +106,7 @@ func TestJudge(t *testing.T) {
 // checkOpenSSL asks the command line tool for its verdict.
 func checkOpenSSL(t *testing.T, root, leaf *entity, others []*entity, want string) {
 	t.Helper()
-	tool, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	tool := need.Command(t, "openssl")
 	dir := t.TempDir()
 	file := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
@@ -358,10 +357,7 @@ func TestWeakKeyOfCA(t *testing.T) {
 
 // TestSHA1 : a path with a SHA-1 signature is none. Go does not make such a certificate, so openssl does.
 func TestSHA1(t *testing.T) {
-	tool, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
+	tool := need.Command(t, "openssl")
 	dir := t.TempDir()
 	run := func(args ...string) {
 		t.Helper()

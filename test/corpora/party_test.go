@@ -12,6 +12,7 @@ import (
 
 	"paperknife/internal/agent"
 	"paperknife/internal/config"
+	"paperknife/test/need"
 )
 
 // authservID is ours in these tests; no field of the corpora names it.
@@ -105,13 +106,7 @@ func configuration(t testing.TB) string {
 
 func needOpenSSL(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no openssl command, which reads the PKCS#12 files")
-	}
-	t.Skip("no openssl command, which reads the PKCS#12 files")
+	need.Command(t, "openssl") // which reads the PKCS#12 files
 }
 
 func writeSite(c *corpus, dir string) (string, error) {

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"paperknife/test/need"
 )
 
 // The names of the certificates. Each has NAME.pem and NAME.key in the directory of the PKI.
@@ -163,7 +165,7 @@ func Shared(tb testing.TB) *PKI {
 	tb.Helper()
 	p, err := shared()
 	if errors.Is(err, ErrNoOpenSSL) {
-		tb.Skip(err)
+		need.Missing(tb, err)
 	}
 	if err != nil {
 		tb.Fatal(err)

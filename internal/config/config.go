@@ -32,6 +32,8 @@ type Config struct {
 	Deliver  Deliver   `toml:"deliver"`
 	DNS      DNS       `toml:"dns"`
 	Admin    Admin     `toml:"admin"`
+
+	written map[string]bool `toml:"-"` // keys that stand in the file
 }
 
 // LMTP is [lmtp]: the server side of lmtpd.

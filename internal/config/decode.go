@@ -17,6 +17,7 @@ type decoder struct {
 	text     string
 	lines    lines // of text, once they are asked for
 	problems Problems
+	written  map[string]bool // keys that are known
 }
 
 // report adds a problem. Brackets are for the line only: the administrator knows lists of tables by their name.
@@ -60,6 +61,7 @@ func (d *decoder) table(key string, values map[string]any, into reflect.Value) {
 			d.report(join(key, name), "unknown key", fix)
 			continue
 		}
+		d.written[join(key, name)] = true
 		d.value(join(key, name), values[name], into.Field(i), into.Type().Field(i).Tag.Get("enum"))
 	}
 }

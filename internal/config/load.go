@@ -98,8 +98,9 @@ func decode(path, text string) *File {
 	}
 	c := Default()
 	c.File = path
-	d := &decoder{file: path, text: text}
+	d := &decoder{file: path, text: text, written: map[string]bool{}}
 	d.table("", values, reflect.ValueOf(c).Elem())
+	c.written = d.written
 	c.resolve(filepath.Dir(path))
 	d.check(c)
 	d.problems.sort()

@@ -23,12 +23,12 @@ var pendingKeys = []struct {
 	{`partner.unauthenticated "release"`, func(c, _ *Config) bool {
 		return slices.ContainsFunc(c.Partners, func(p Partner) bool { return p.Unauthenticated == "release" })
 	}},
-	{"verify.dkim", func(c, s *Config) bool { return c.Verify.DKIM != s.Verify.DKIM }},
-	{"verify.arc", func(c, s *Config) bool { return c.Verify.ARC != s.Verify.ARC }},
-	{"verify.meta", func(c, s *Config) bool { return c.Verify.Meta != s.Verify.Meta }},
-	{"verify.mtas", func(c, s *Config) bool { return c.Verify.MTAS != s.Verify.MTAS }},
-	{"verify.userkeys", func(c, s *Config) bool { return c.Verify.Userkeys != s.Verify.Userkeys }},
-	{"verify.e2e", func(c, s *Config) bool { return c.Verify.E2E != s.Verify.E2E }},
+	{"verify.dkim", wrote("verify.dkim")},
+	{"verify.arc", wrote("verify.arc")},
+	{"verify.meta", wrote("verify.meta")},
+	{"verify.mtas", wrote("verify.mtas")},
+	{"verify.userkeys", wrote("verify.userkeys")},
+	{"verify.e2e", wrote("verify.e2e")},
 	{"verify.legacy_sha1", func(c, _ *Config) bool {
 		return slices.Contains(slices.Collect(maps.Values(c.Verify.LegacySHA1)), "pass")
 	}},
@@ -36,7 +36,7 @@ var pendingKeys = []struct {
 	{"policy.meta", func(c, _ *Config) bool { return c.Policy.Meta.Enforce != "" }},
 	{"policy.mtas", func(c, _ *Config) bool { return c.Policy.MTAS.Enforce != "" }},
 	{"policy.userkeys", func(c, _ *Config) bool { return c.Policy.Userkeys.Enforce != "" }},
-	{"policy.replay", func(c, s *Config) bool { return c.Policy.Replay != s.Policy.Replay }},
+	{"policy.replay", wrote("policy.replay")},
 	{`deliver.target "lmtp"`, func(c, _ *Config) bool { return c.Deliver.Target == "lmtp" }},
 	{"deliver.lmtp", func(c, s *Config) bool { return !reflect.DeepEqual(c.Deliver.LMTP, s.Deliver.LMTP) }},
 	{"deliver.final", func(c, _ *Config) bool { return c.Deliver.Final }},
@@ -44,6 +44,11 @@ var pendingKeys = []struct {
 	{"dns.server", func(c, _ *Config) bool { return c.DNS.Server != "" }},
 	{"dns.zone_files", func(c, _ *Config) bool { return len(c.DNS.ZoneFiles) > 0 }},
 	{"admin.listen", func(c, _ *Config) bool { return c.Admin.Listen != "" }},
+}
+
+// wrote is for keys whose default would do something: who writes it down too must hear that it does not.
+func wrote(key string) func(c, standard *Config) bool {
+	return func(c, _ *Config) bool { return c.written[key] }
 }
 
 // Pending returns a sentence for each key that is set but does nothing yet.

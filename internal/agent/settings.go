@@ -27,7 +27,6 @@ type Options struct {
 // read when the first message needs them, so that a filter that gets plain mail does without.
 func New(c *config.Config, o Options) (*Agent, error) {
 	a := &Agent{
-		policy:    policySettings(c),
 		spool:     SpoolSettings(c),
 		rings:     map[string]*keys.Ring{},
 		target:    o.Target,
@@ -46,7 +45,7 @@ func New(c *config.Config, o Options) (*Agent, error) {
 	for address, class := range c.MUA.Users {
 		a.classes[classKey(address, "")] = policy.Class(class)
 	}
-	return a, errors.Join(a.loadKeys(c), a.loadTrust(c), a.openStores(c))
+	return a, errors.Join(a.loadPolicy(c), a.loadKeys(c), a.loadTrust(c), a.openStores(c))
 }
 
 // SpoolSettings are those of [spool].
@@ -54,8 +53,8 @@ func SpoolSettings(c *config.Config) spool.Settings {
 	return spool.Settings{Dir: c.Spool.Dir, Memory: int64(c.Spool.Memory)}
 }
 
-func policySettings(c *config.Config) policy.Settings {
-	s := policy.Settings{
+func (a *Agent) loadPolicy(c *config.Config) error {
+	a.policy = policy.Settings{
 		AuthservID:        c.AuthservID,
 		TrustedIDs:        c.TrustedAuthservIDs,
 		Enforce:           policy.Enforcement(c.Policy.Enforce),
@@ -63,15 +62,18 @@ func policySettings(c *config.Config) policy.Settings {
 		Unauthenticated:   map[string]policy.Unauthenticated{},
 	}
 	if own := c.Policy.Domsec.Enforce; own != "" {
-		s.Enforce = policy.Enforcement(own)
+		a.policy.Enforce = policy.Enforcement(own)
 	}
 	for _, p := range c.Partners {
 		domain, err := trust.NormalizeDomain(p.Domain)
-		if err == nil && p.Unauthenticated == string(policy.UnauthenticatedKeep) {
-			s.Unauthenticated[domain] = policy.UnauthenticatedKeep
+		if err != nil {
+			return fmt.Errorf("partner %q: %w", p.Domain, err)
+		}
+		if p.Unauthenticated == string(policy.UnauthenticatedKeep) {
+			a.policy.Unauthenticated[domain] = policy.UnauthenticatedKeep
 		}
 	}
-	return s
+	return nil
 }
 
 func (a *Agent) loadKeys(c *config.Config) error {

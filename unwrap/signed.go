@@ -261,7 +261,7 @@ func (w *walk) judge(c *signatures, layer *Layer) {
 		signers[i].Masked = info.MaskedDigests()
 		layer.Algorithms = append(layer.Algorithms, signers[i].Digest+"/"+signers[i].Algorithm)
 	}
-	layer.Signers = signers
+	layer.Signers = append(layer.Signers, signers...) // nil when there are none
 	readAttributes(layer, c.infos)
 }
 

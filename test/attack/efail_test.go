@@ -134,9 +134,11 @@ func TestA01DirectExfiltration(t *testing.T) {
 		entity := fmt.Sprintf("Content-Type: multipart/%s; boundary=b\r\n\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b--\r\n", kind, html, p7m, html)
 		l.sealedTight(t, []byte(entity))
 		entity = fmt.Sprintf("Content-Type: multipart/%s; boundary=b\r\n\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b--\r\n", kind, p7m, html)
-		if !strings.HasPrefix(kind, "signed") { // a signature layer is opened; see below
-			l.sealedTight(t, []byte(entity))
-		}
+		l.sealedTight(t, []byte(entity))
+		entity = fmt.Sprintf("Content-Type: multipart/%s; boundary=b\r\n\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b--\r\n", kind, p7m, brokenSignature, html)
+		l.sealedTight(t, []byte(entity))
+		entity = fmt.Sprintf("Content-Type: multipart/%s; boundary=b\r\n\r\n%s\r\n--b\r\n%s\r\n--b\r\n%s\r\n--b--\r\n%s", kind, html, p7m, brokenSignature, html)
+		l.sealedTight(t, []byte(entity))
 	}
 	l.sealedTight(t, []byte("Content-Type: message/rfc822\r\n\r\n"+string(from(eveAddress, []byte(p7m)))))
 	l.sealedTight(t, []byte("Content-Type: application/octet-stream; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIC"))

@@ -115,3 +115,15 @@ func TestB23ChosenBoundary(t *testing.T) {
 		l.noPass(t, from(bossAddress, chosen))
 	}
 }
+
+// THREATS B23: boundaries that readers read in different ways. Python's email keeps the backslash and the comment.
+func TestB23BoundaryReadInTwoWays(t *testing.T) {
+	l := theLab(t)
+	for ours, theirs := range map[string]string{`"x\y"`: `x\y`, `"x" (y)`: `"x" (y)`, `x (y)`: `x (y)`, `"\x"`: `\x`, `x;boundary=y`: "y", `x;boundary*=y`: "y", `x;boundary*0=y`: "y", `"x`: "x"} {
+		evil := "\r\n--" + theirs + "\r\nContent-Type: text/html\r\n\r\nPay 1000000 to Eve\r\n"
+		boundary := strings.NewReplacer(`\`, "", ` (y)`, "", `"`, "", "(y)", "").Replace(strings.SplitN(ours, ";", 2)[0])
+		entity := l.hidden(t, plain, boundary, evil)
+		entity = bytes.Replace(entity, []byte(`boundary="`+boundary+`"`), []byte("boundary="+ours), 1)
+		l.noPass(t, from(bossAddress, entity))
+	}
+}

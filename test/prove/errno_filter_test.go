@@ -17,6 +17,7 @@ import (
 // in whatever way: 75 with one line that says nothing, or 0 and the whole message.
 func TestErrnoFilter(t *testing.T) {
 	needTracer(t)
+	inMemory(t)
 	record := harness.NewRecord(t, 20, "Every error at every call: deliver-filter")
 	record.Text = append(record.Text, "The same message through a pipe, once with `-maildir` and once to standard output. The calls are those of supervisor and child: "+
 		"configuration, certificates, anchors, key, spool, the output held back, the Maildir.")
@@ -118,6 +119,7 @@ func (m *filterMatrix) isLetter(output []byte) bool {
 // was read before.
 func TestErrnoReload(t *testing.T) {
 	needTracer(t)
+	inMemory(t)
 	record := harness.NewRecord(t, 30, "Every error while lmtpd reads its files again")
 	record.Text = append(record.Text, "SIGHUP, with a fault at each call on the configuration, keys, certificates and anchors. After each a sealed message is delivered, opened.")
 	site := newSite(t, "", "")

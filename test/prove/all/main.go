@@ -19,7 +19,7 @@ func main() {
 	fuzzTime := flag.Duration("fuzztime", 10*time.Minute, "`time` for each target of fuzzing")
 	results := flag.String("results", "bin/prove", "`directory` for results")
 	out := flag.String("o", "docs/prove.md", "the report, a `file`")
-	only := flag.String("only", "tests,threats,fuzz", "`parts` to run again; of the others the results are those of the last run")
+	only := flag.String("only", "tests,threats,fuzz", "`parts` to run again; of the others the results are those of the last run; empty: the report alone")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		flag.Usage()
@@ -55,7 +55,7 @@ func run(fuzzTime time.Duration, results, out, only string) (bool, error) {
 		"threats": r.runThreats,
 		"fuzz":    func() error { return r.fuzz(fuzzTime) },
 	}
-	for name := range strings.SplitSeq(only, ",") {
+	for name := range strings.FieldsFuncSeq(only, func(c rune) bool { return c == ',' }) {
 		part, ok := parts[name]
 		if !ok {
 			return false, fmt.Errorf("there is no part %q", name)

@@ -4,7 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build check packages lint race unit vulnerabilities
+.PHONY: build check packages lint race unit vulnerabilities bench profile
 
 build:
 	mkdir -p bin
@@ -43,3 +43,13 @@ prove: packages
 # Needs the vulnerability database, so it is run by hand.
 vulnerabilities:
 	$(GO) run $(GOVULNCHECK) ./...
+
+# Side by side with Dovecot, maildrop and openssl: 12 minutes, and docs/bench.md. BENCH_QUICK=1 makes it 2, and no file.
+bench:
+	sh bench/packages.sh
+	$(GO) run ./bench/compare $(if $(BENCH_QUICK),,-out docs/bench.md)
+
+# The functions that cost most, by perf.
+profile:
+	sh bench/packages.sh
+	$(GO) run ./bench/compare -profile

@@ -101,7 +101,7 @@ func (si *SignerInfo) signedDigest(eContentType asn1.ObjectIdentifier) ([]byte, 
 	if !bytes.Equal(contentType, marshalOID(eContentType)) {
 		return nil, fmt.Errorf("%w: contentType is not %v", ErrAttributes, eContentType)
 	}
-	if _, err := si.single(OIDAttrSigningTime); err != nil {
+	if err := si.once(); err != nil {
 		return nil, err
 	}
 	if err := si.algorithmProtection(); err != nil {

@@ -68,7 +68,7 @@ func (f *opaqueFrame) finish(w *walk) error {
 	if layer.Repackable {
 		layer.signature = f.signed.DetachedObject()
 	}
-	digests := map[crypto.Hash][]byte{}
+	digests := map[cms.Hash][]byte{}
 	for _, info := range f.signed.SignerInfos {
 		if d := f.signed.Digest(info.Hash); d != nil {
 			digests[info.Hash] = d
@@ -235,7 +235,7 @@ type signatures struct {
 	infos       []*cms.SignerInfo
 	content     message.Content
 	canonical   bool // hash with bare LF read as CRLF (RFC 8551 section 3.1.1)
-	digests     map[crypto.Hash][]byte
+	digests     map[cms.Hash][]byte
 	contentType []int
 	prefix      []byte
 }
@@ -268,7 +268,7 @@ func (w *walk) judge(c *signatures, layer *Layer) {
 // prepare finds what keeps a signature from being verified at all.
 func (c *signatures) prepare(info *cms.SignerInfo, signer *Signer) {
 	switch {
-	case info.Hash == 0 || !info.Hash.Available():
+	case info.Hash == nil:
 		signer.Outcome, signer.Detail = Unsupported, cms.ErrAlgorithm
 	case signer.Certificate == nil:
 		signer.Outcome = NoCertificate
@@ -287,7 +287,7 @@ func (s Signer) pending() bool { return s.Outcome == NotVerified && s.Detail == 
 // the content (THREATS A23: what they announce decides nothing). A read that fails leaves them out; a fault of ours is
 // remembered by the reader.
 func (c *signatures) addDigests(signers []Signer) {
-	missing := map[crypto.Hash]hash.Hash{}
+	missing := map[cms.Hash]hash.Hash{}
 	for i, info := range c.infos {
 		if signers[i].pending() && c.digests[info.Hash] == nil {
 			missing[info.Hash] = info.Hash.New()
@@ -336,7 +336,7 @@ func outcome(err error) Outcome {
 
 // A canonicalHash hashes what is written to it with every bare LF read as CRLF.
 type canonicalHash struct {
-	hashes map[crypto.Hash]hash.Hash
+	hashes map[cms.Hash]hash.Hash
 	asIs   bool // hash the octets as they are
 	cr     bool // the last octet was CR
 }
@@ -351,7 +351,7 @@ var micalgs = map[string]crypto.Hash{
 
 // newCanonicalHash prepares the algorithms that micalg announces; none known: SHA-256, the usual one.
 func newCanonicalHash(micalg string) *canonicalHash {
-	c := &canonicalHash{hashes: map[crypto.Hash]hash.Hash{}}
+	c := &canonicalHash{hashes: map[cms.Hash]hash.Hash{}}
 	for name := range strings.SplitSeq(strings.ToLower(micalg), ",") {
 		if h, ok := micalgs[strings.TrimSpace(name)]; ok {
 			c.hashes[h] = h.New()
@@ -396,8 +396,8 @@ func (c *canonicalHash) feed(p []byte) {
 	}
 }
 
-func (c *canonicalHash) sums() map[crypto.Hash][]byte {
-	sums := map[crypto.Hash][]byte{}
+func (c *canonicalHash) sums() map[cms.Hash][]byte {
+	sums := map[cms.Hash][]byte{}
 	for algorithm, h := range c.hashes {
 		sums[algorithm] = h.Sum(nil)
 	}

@@ -19,7 +19,7 @@ import (
 const (
 	maxLayers         = 10
 	maxPrivateKeyUses = 4
-	maxSignatures     = 40 // verified; the dearest key takes 4 ms for each of two orders of its attributes
+	maxSignatures     = 40 // verified; the dearest key takes 10 ms for each of two orders of its attributes
 	maxEntityHeader   = 64 << 10
 	maxPartsProbed    = 100 // direct children of a multipart looked at for "partial content"
 	readBuffer        = 64 << 10

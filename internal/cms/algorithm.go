@@ -25,7 +25,7 @@ func (a AlgorithmIdentifier) plain() bool {
 	return a.Parameters == nil || bytes.Equal(a.Parameters, []byte{tagNull, 0})
 }
 
-// digests is every message digest this package computes. MD5 is not among them and never will be (THREATS A24).
+// digests is every message digest this package computes, but for SHAKE256, which has no crypto.Hash. MD5 is not among them and never will be (THREATS A24).
 var digests = []struct {
 	name string
 	hash crypto.Hash
@@ -48,26 +48,6 @@ func digestHash(a AlgorithmIdentifier) crypto.Hash {
 	return 0
 }
 
-// digestName names a message digest.
-func digestName(a AlgorithmIdentifier) string {
-	for _, d := range digests {
-		if d.oid.Equal(a.Algorithm) {
-			return d.name
-		}
-	}
-	return algorithmName(a.Algorithm)
-}
-
-// hashName names a hash of the table.
-func hashName(h crypto.Hash) string {
-	for _, d := range digests {
-		if d.hash == h {
-			return d.name
-		}
-	}
-	return ""
-}
-
 // refused are names of algorithms that mail is made with and that this package does not verify or open.
 var refused = []struct {
 	name string
@@ -75,7 +55,6 @@ var refused = []struct {
 }{
 	{"md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
 	{"rsa-md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}},
-	{"ed448", asn1.ObjectIdentifier{1, 3, 101, 113}},
 	{"des-ede3-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}},
 	{"rc2-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}},
 	{"des-cbc", asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}},
@@ -140,7 +119,13 @@ func (m cipherMode) parameters(der []byte) (iv []byte, tagSize int, ok bool) {
 var (
 	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 	oidRSASSAPSS     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidSHAKE256      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 12}
+	oidSHAKE256Len   = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 18}
 	oidEd25519       = asn1.ObjectIdentifier{1, 3, 101, 112}
+	oidEd448         = asn1.ObjectIdentifier{1, 3, 101, 113}
+	oidMLDSA44       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}
+	oidMLDSA65       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 18}
+	oidMLDSA87       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 19}
 	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
 	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}

@@ -137,3 +137,22 @@ func BenchmarkAuthDecrypt(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSignatures is what one signature of each kind costs.
+func BenchmarkSignatures(b *testing.B) {
+	for _, file := range []string{"signed-rsa", "signed-p256", "pss-sha256", "pss-mgf1sha1", "ed25519", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"} {
+		b.Run(file, func(b *testing.B) {
+			v, err := verify(bytes.NewReader(testdata(b, file+".der")), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			si := v.signed.SignerInfos[0]
+			cert, digest := si.Certificate(v.signed.Certificates), v.signed.Digest(si.Hash)
+			for b.Loop() {
+				if err := si.Verify(cert, digest, OIDData); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

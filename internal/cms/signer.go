@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto"
 	"encoding/asn1"
 	"math/big"
 
@@ -17,7 +16,7 @@ type SignerInfo struct {
 	Serial             *big.Int
 	SubjectKeyID       []byte
 	DigestAlgorithm    AlgorithmIdentifier
-	Hash               crypto.Hash // of DigestAlgorithm; 0 when unknown or refused
+	Hash               Hash // of DigestAlgorithm; nil when unknown or refused
 	SignatureAlgorithm AlgorithmIdentifier
 	SignedAttrs        []Attribute
 	UnsignedAttrs      []Attribute // nobody vouches for them; nil when they cannot be read
@@ -54,7 +53,7 @@ func parseSignerInfo(raw []byte) (*SignerInfo, error) {
 	if si.DigestAlgorithm, ok = readAlgorithm(&seq); !ok {
 		return nil, syntax("digestAlgorithm")
 	}
-	si.Hash = digestHash(si.DigestAlgorithm)
+	si.Hash = contentHash(si.DigestAlgorithm)
 	if err := si.readSignedAttrs(&seq); err != nil {
 		return nil, err
 	}

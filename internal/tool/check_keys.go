@@ -169,6 +169,9 @@ func (c *checker) anchors(key string, files []string) (all []*x509.Certificate) 
 
 func (c *checker) anchor(key, file string, cert *x509.Certificate) {
 	d, err := trust.Describe(cert.Raw)
+	if err == nil {
+		err = d.Refused
+	}
 	if err != nil {
 		c.odd(key, "take it out", "%s: %v", file, err)
 		return

@@ -18,6 +18,7 @@ var mlkems = []struct {
 	oid  asn1.ObjectIdentifier
 	key  func(seed []byte) (crypto.Decapsulator, error)
 }{
+	{"ML-KEM-512", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 1}, newDecapsulationKey512},
 	{"ML-KEM-768", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 2},
 		func(seed []byte) (crypto.Decapsulator, error) { return mlkem.NewDecapsulationKey768(seed) }},
 	{"ML-KEM-1024", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 3},

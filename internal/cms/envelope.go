@@ -20,7 +20,8 @@ type Envelope struct {
 	ciphertext octets
 	mode       cipherMode // what the type of the object asks for
 	iv         []byte
-	tagSize    int // octets of the mac, of an AuthEnvelopedData
+	keyInfo    []byte // of the derivation of the key; nil when it is used as it came
+	tagSize    int    // octets of the mac, of an AuthEnvelopedData
 	taken      bool
 	stats      Stats
 }
@@ -130,6 +131,7 @@ func (e *Envelope) encryptedContentInfo() error {
 // anything else in an AuthEnvelopedData, would turn one key into an oracle for another mode (THREATS A06, A07).
 func (e *Envelope) setCipher(a AlgorithmIdentifier) {
 	e.ContentEncryption = a
+	a, e.keyInfo = underHKDF(a)
 	e.Cipher = algorithmName(a.Algorithm)
 	for _, c := range ciphers {
 		if !c.oid.Equal(a.Algorithm) {
@@ -164,7 +166,10 @@ func (e *Envelope) fitKey(key []byte) (fit []byte, good int, err error) {
 		good = 1
 		copy(fit, key)
 	}
-	return fit, good, nil
+	if e.keyInfo != nil {
+		fit, err = deriveCEK(fit, e.keyInfo)
+	}
+	return fit, good, err
 }
 
 func (e *Envelope) randomKey() ([]byte, error) {

@@ -98,7 +98,7 @@ type Layer struct {
 	// Of an envelope:
 	ForUs    bool // a RecipientInfo names a key of ours
 	Opened   bool // decrypted; key length, padding or tag, and structure were right
-	GateGood bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5
+	GateGood bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5, and is no part of another (orphans)
 	Covered  bool // a good signature with signed attributes inside this ciphertext covers all of it
 
 	// Bare reports that the content is another CMS object without MIME between (DOM-R10). Content and the views that take

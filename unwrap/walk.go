@@ -75,8 +75,7 @@ func (w *walk) run() error {
 	if err := w.finishOpen(); err != nil {
 		return err
 	}
-	w.cover()
-	return nil
+	return w.cover()
 }
 
 // section is a Content over a Source from an offset on. Read errors are remembered, since the parsers above take any
@@ -241,7 +240,9 @@ func (w *walk) finishOpen() error {
 // is signed, and nothing stands beside it. Compression between the two does not matter, when it could be undone to its
 // end: what is released is what came out of it, the signature covers that, and who cannot sign what he does not know
 // cannot sign it compressed either.
-func (w *walk) cover() {
+//
+// What is not covered, and has passed the gate so far, is searched for what an attacker who cut it would have left.
+func (w *walk) cover() error {
 	layers := w.result.Layers
 	for i := range layers {
 		if !layers[i].Opened {
@@ -253,7 +254,20 @@ func (w *walk) cover() {
 		}
 		layers[i].Covered = inner < len(layers) && layers[inner].Type == Signed && layers[inner].GoodWithAttributes() &&
 			layers[inner].WholeBody
+		if layers[i].Covered || !layers[i].GateGood {
+			continue
+		}
+		text, err := layers[i].content.octets.Open()
+		if err != nil {
+			return err
+		}
+		found, err := orphans(text)
+		if err != nil {
+			return err
+		}
+		layers[i].GateGood = !found
 	}
+	return nil
 }
 
 // probeParts looks at the direct children of a top-level multipart for S/MIME entities (DESIGN rule 1, DOM-R20).

@@ -26,8 +26,8 @@ func readPKCS12(path, passwordFile string) (crypto.PrivateKey, *x509.Certificate
 		return nil, nil, fmt.Errorf("%s: its password is not empty: write it to a file, and password_file = \"FILE\"", path)
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
 		return nil, nil, fmt.Errorf("%s: the password in %s is not the one", path, passwordFile)
-	case err != nil:
-		return nil, nil, fmt.Errorf("%s: no PKCS #12 file with one private key and its certificate: %w", path, err)
+	case err != nil: // the library reads no BER, which Mozilla writes
+		return nil, nil, fmt.Errorf("%s: no PKCS #12 file in DER with one private key and its certificate (openssl pkcs12 -in FILE -nodes makes PEM of any): %w", path, err)
 	}
 	for _, cert := range append([]*x509.Certificate{first}, others...) {
 		if belongs(key, cert) {

@@ -84,8 +84,8 @@ func (a *Agent) loadKeys(c *config.Config) error {
 		}
 		var pairs []keys.Pair
 		for _, k := range d.Keys {
-			if k.Cert != "" {
-				pairs = append(pairs, keys.Pair{Cert: k.Cert, Key: k.Key})
+			if pair, ok := KeyPair(k); ok {
+				pairs = append(pairs, pair)
 			}
 		}
 		ring, err := keys.Load(pairs)
@@ -98,6 +98,12 @@ func (a *Agent) loadKeys(c *config.Config) error {
 		}
 	}
 	return nil
+}
+
+// KeyPair says where a key of the configuration is; not ok for one that is not complete.
+func KeyPair(k config.Key) (pair keys.Pair, ok bool) {
+	pair = keys.Pair{Cert: k.Cert, Key: k.Key, PKCS12: k.PKCS12, PasswordFile: k.PasswordFile}
+	return pair, k.PKCS12 != "" || k.Cert != "" && k.Key != ""
 }
 
 func (a *Agent) loadTrust(c *config.Config) (err error) {

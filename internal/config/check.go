@@ -137,6 +137,8 @@ func (d *decoder) checkKey(key string, number int, k Key) {
 		d.report(key, fmt.Sprintf("number %d has a key without its cert", number), fix)
 	case k.Key == "" && k.Cert != "":
 		d.report(key, fmt.Sprintf("number %d has a cert without its key", number), fix)
+	case k.PasswordFile != "" && k.PKCS12 == "":
+		d.report(key, fmt.Sprintf("number %d has a password_file without pkcs12", number), "write the key in PEM without a passphrase, or both in pkcs12")
 	case k.PKCS11 != "" && !strings.HasPrefix(k.PKCS11, "pkcs11:"):
 		d.report(key, fmt.Sprintf("%q is no PKCS #11 URI", k.PKCS11), fix)
 	}

@@ -84,13 +84,16 @@ type Domain struct {
 	Keys []Key `toml:"keys"`
 }
 
-// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11.
+// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11. Keys are RSA, on P-256, P-384 or P-521, X25519,
+// or ML-KEM with its seed.
 type Key struct {
 	// Cert and Key are PEM files that belong together.
 	Cert string `toml:"cert"`
 	Key  string `toml:"key"`
-	// PKCS12 is a file that holds both.
+	// PKCS12 is a file that holds both. It is decrypted each time a process starts, which PEM is not.
 	PKCS12 string `toml:"pkcs12"`
+	// PasswordFile holds the password of the PKCS12 file in its one line. Default: "", the password is empty.
+	PasswordFile string `toml:"password_file"`
 	// PKCS11 is the RFC 7512 URI of a key in a token, "pkcs11:...".
 	PKCS11 string `toml:"pkcs11"`
 }

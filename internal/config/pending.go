@@ -14,7 +14,6 @@ var pendingKeys = []struct {
 }{
 	{"filter.listen", func(c, _ *Config) bool { return c.Filter.Listen != "" }},
 	{"filter.trusted_users", func(c, _ *Config) bool { return len(c.Filter.TrustedUsers) > 0 }},
-	{"domain.keys.pkcs12", func(c, _ *Config) bool { return c.anyKey(func(k Key) bool { return k.PKCS12 != "" }) }},
 	{"domain.keys.pkcs11", func(c, _ *Config) bool { return c.anyKey(func(k Key) bool { return k.PKCS11 != "" }) }},
 	{`trust.naming "rfc3183"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "rfc3183") }},
 	{`trust.naming "direct"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "direct") }},

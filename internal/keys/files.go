@@ -49,7 +49,7 @@ func (e *entry) privateKey(operations *atomic.Uint64) (crypto.PrivateKey, error)
 	if e.key != nil {
 		return e.key, nil
 	}
-	key, err := readKey(e.pair.Key, e.cert)
+	key, err := e.pair.private(e.cert)
 	if err != nil {
 		return nil, err
 	}

@@ -28,8 +28,49 @@ var (
 	ErrNotOurs = errors.New("recipient is not ours")
 )
 
-// A Pair is where a certificate and its private key are: paths of PEM files, which may be one file.
-type Pair struct{ Cert, Key string }
+// A Pair is where a certificate and its private key are: in PEM files, which may be one file, or in a PKCS #12 file.
+type Pair struct {
+	Cert, Key    string
+	PKCS12       string
+	PasswordFile string // of the PKCS #12 file; "" when its password is empty
+}
+
+// CertFile is the file that the certificate is in.
+func (p Pair) CertFile() string {
+	if p.PKCS12 != "" {
+		return p.PKCS12
+	}
+	return p.Cert
+}
+
+// KeyFile is the file that the private key is in.
+func (p Pair) KeyFile() string {
+	if p.PKCS12 != "" {
+		return p.PKCS12
+	}
+	return p.Key
+}
+
+// certificate reads the certificate.
+func (p Pair) certificate() (*x509.Certificate, error) {
+	if p.PKCS12 != "" {
+		_, cert, err := readPKCS12(p.PKCS12, p.PasswordFile)
+		return cert, err
+	}
+	return readCertificate(p.Cert)
+}
+
+// private reads the private key, which must be that of the certificate.
+func (p Pair) private(cert *x509.Certificate) (crypto.PrivateKey, error) {
+	if p.PKCS12 == "" {
+		return readKey(p.Key, cert)
+	}
+	key, now, err := readPKCS12(p.PKCS12, p.PasswordFile)
+	if err == nil && !now.Equal(cert) {
+		err = fmt.Errorf("%s: changed since it was read", p.PKCS12)
+	}
+	return key, err
+}
 
 // A Ring is the keys of one domain, the current one first. It may be used by many goroutines.
 type Ring struct {
@@ -54,12 +95,12 @@ type entry struct {
 func Load(pairs []Pair) (*Ring, error) {
 	r := &Ring{bySerial: make(map[string][]*entry), byKeyID: make(map[string][]*entry)}
 	for rank, pair := range pairs {
-		cert, err := readCertificate(pair.Cert)
+		cert, err := pair.certificate()
 		if err != nil {
 			return nil, fmt.Errorf("%w: certificate: %w", ErrKeyStore, err)
 		}
 		if slices.ContainsFunc(r.entries, func(e *entry) bool { return e.cert.Equal(cert) }) {
-			return nil, fmt.Errorf("%w: certificate %q is configured twice", ErrKeyStore, pair.Cert)
+			return nil, fmt.Errorf("%w: certificate %q is configured twice", ErrKeyStore, pair.CertFile())
 		}
 		e := &entry{pair: pair, rank: rank, cert: cert}
 		r.entries = append(r.entries, e)

@@ -39,8 +39,11 @@ func (w Warning) String() string {
 func (r *Ring) Findings() []Warning {
 	var warnings []Warning
 	for _, e := range r.entries {
-		warnings = append(warnings, modeWarnings(e.pair.Key)...)
-		warnings = append(warnings, usageWarnings(e.pair.Cert, e.cert)...)
+		warnings = append(warnings, modeWarnings(e.pair.KeyFile())...)
+		if e.pair.PasswordFile != "" {
+			warnings = append(warnings, modeWarnings(e.pair.PasswordFile)...)
+		}
+		warnings = append(warnings, usageWarnings(e.pair.CertFile(), e.cert)...)
 	}
 	return warnings
 }
@@ -55,7 +58,7 @@ func (r *Ring) DomainFindings(domain string, at time.Time) []Warning {
 	if len(r.entries) == 0 {
 		return nil
 	}
-	cert, file := r.entries[0].cert, r.entries[0].pair.Cert
+	cert, file := r.entries[0].cert, r.entries[0].pair.CertFile()
 	warnings := dateWarnings(file, cert, at)
 	if !namesDomain(cert, domain) {
 		warnings = append(warnings, Warning{file, fmt.Sprintf("certificate has neither the dNSName %s nor the URI smtp://%s", domain, domain),

@@ -152,7 +152,7 @@ func (w *walk) child(n string) string {
 }
 
 func (w *walk) enterOpaque(at stage) (*stage, error) {
-	o := object{octets: decoded{of: at.entity.body, encoding: at.form.encoding}}
+	o := object{octets: decoded{of: at.entity.body, encoding: at.form.encoding}, strict: w.options.Strict}
 	stream := message.Decode(at.stream, at.form.encoding)
 	if at.bare != nil {
 		o, stream = at.bare.object, at.stream
@@ -205,7 +205,7 @@ func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content, c
 			return nil, err
 		}
 		layer.Bare, layer.content = true, made
-		return &stage{entity: made, form: form{kind: opaque}, stream: stream, bare: &bare{object{octets, contentType}, index}}, nil
+		return &stage{entity: made, form: form{kind: opaque}, stream: stream, bare: &bare{object{octets: octets, bare: contentType, strict: w.options.Strict}, index}}, nil
 	}
 	if !layer.Detached {
 		w.prefix, w.number = w.part()+"/", ""

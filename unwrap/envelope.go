@@ -18,14 +18,15 @@ type sealedObject struct {
 	gated   bool // the plaintext is not authenticated
 }
 
-// readEnvelope reads an object of the given type. An AuthEnvelopedData is read a second time, from o.
+// readEnvelope reads an object of the given type. What has a tag is read a second time, from o.
 func (w *walk) readEnvelope(reader *cms.Reader, o object, contentType Type) (*sealedObject, error) {
 	if contentType == Enveloped {
 		e, err := reader.EnvelopedData()
 		if err != nil {
 			return nil, err
 		}
-		return &sealedObject{&e.Envelope, e.Decrypt, true}, nil
+		decrypt := func(key []byte, to io.Writer) error { return e.DecryptAgain(key, o.octets.Open, to) }
+		return &sealedObject{&e.Envelope, decrypt, !e.Authenticated}, nil
 	}
 	a, err := reader.AuthEnvelopedData()
 	if err != nil {
@@ -45,6 +46,7 @@ func (w *walk) enterEnvelope(reader *cms.Reader, o object, contentType Type) (*s
 		return nil, nil
 	}
 	layer.Algorithms = []string{envelope.Cipher}
+	layer.Authenticated, layer.WeakCipher = envelope.Authenticated, envelope.Weak
 	recipient := w.choose(layer, envelope.Envelope)
 	if recipient == nil {
 		return nil, nil

@@ -138,7 +138,7 @@ func (f *detachedFrame) finish(w *walk) error {
 		return nil
 	}
 	_, end := f.parts.Offset()
-	signed, err := f.signaturePart()
+	signed, err := f.signaturePart(w, layer)
 	if err != nil {
 		layer.Fault = err
 		return nil
@@ -161,6 +161,7 @@ func (f *detachedFrame) finish(w *walk) error {
 	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
 		contentType: signed.EContentType, prefix: f.prefix}
 	w.judge(&c, layer)
+	w.judgeLF(&c, layer)
 	return nil
 }
 
@@ -180,7 +181,7 @@ func preambleSaysNothing(parts *message.Multipart) bool {
 
 // signaturePart reads the second part, which must be a SignedData without content: one that carries its own is the
 // confusion of THREATS A19.
-func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
+func (f *detachedFrame) signaturePart(w *walk, layer *Layer) (*cms.SignedData, error) {
 	part, err := f.parts.NextPart()
 	if err != nil {
 		return nil, ErrMultipart
@@ -191,8 +192,11 @@ func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
 		return nil, err
 	}
 	form := classify(header)
-	if !isSignatureType(form.media.Type) || form.encoding == "" {
+	if form.kind != signature || form.encoding == "" {
 		return nil, ErrSignature
+	}
+	if !w.deviates(layer, form.compat...) {
+		return nil, layer.Fault
 	}
 	object := cms.NewReader(message.Decode(stream, form.encoding))
 	contentType, err := object.ContentType()

@@ -55,6 +55,10 @@ var (
 type Options struct {
 	Keys  Keys           // nil: no envelope is opened
 	Spool spool.Settings // where opened ciphertexts go
+
+	// Strict refuses what known senders write and no standard allows (see Deviation); else it is read, and named in
+	// Layer.Compat.
+	Strict bool
 }
 
 // Open walks the layers of a message. An error is a fault of ours (key store, spool, reading the message, ctx): the

@@ -3,15 +3,11 @@ package cms
 import (
 	"bytes"
 	"crypto"
-	"crypto/aes"
 	"encoding/asn1"
 
 	_ "crypto/sha1" // the hashes of the table
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-
-	"golang.org/x/crypto/cryptobyte"
-	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // An AlgorithmIdentifier names an algorithm and its parameters.
@@ -55,7 +51,6 @@ var refused = []struct {
 }{
 	{"md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
 	{"rsa-md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}},
-	{"des-ede3-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}},
 	{"rc2-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}},
 	{"des-cbc", asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}},
 }
@@ -68,51 +63,6 @@ func algorithmName(oid asn1.ObjectIdentifier) string {
 		}
 	}
 	return oid.String()
-}
-
-// A cipherMode is a mode of operation of AES, with the type of object that it belongs to.
-type cipherMode int
-
-const (
-	modeCBC cipherMode = iota // EnvelopedData
-	modeGCM                   // AuthEnvelopedData
-)
-
-// ciphers is every content cipher this package opens, by exact OBJECT IDENTIFIER (THREATS A05).
-var ciphers = []struct {
-	name string
-	size int // octets of the key
-	mode cipherMode
-	oid  asn1.ObjectIdentifier
-}{
-	{"aes128-cbc", 16, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}},
-	{"aes192-cbc", 24, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}},
-	{"aes256-cbc", 32, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}},
-	{"aes128-gcm", 16, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 6}},
-	{"aes192-gcm", 24, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 26}},
-	{"aes256-gcm", 32, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 46}},
-}
-
-// parameters reads the parameters of a cipher. Any form but the one that the standards print is refused (THREATS A05).
-func (m cipherMode) parameters(der []byte) (iv []byte, tagSize int, ok bool) {
-	s := cryptobyte.String(der)
-	var octets, seq cryptobyte.String
-	if m == modeCBC {
-		// AES-IV ::= OCTET STRING (SIZE(16)), RFC 3565 4.1
-		ok = s.ReadASN1(&octets, casn1.OCTET_STRING) && s.Empty() && len(octets) == aes.BlockSize
-		return octets, 0, ok
-	}
-	// GCMParameters ::= SEQUENCE { aes-nonce OCTET STRING, aes-ICVlen INTEGER (12..16) DEFAULT 12 }, RFC 5084 3.2.
-	// A nonce of another length than 12 octets is allowed there and used nowhere (THREATS A08).
-	tagSize = minTag
-	if !s.ReadASN1(&seq, casn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1(&octets, casn1.OCTET_STRING) {
-		return nil, 0, false
-	}
-	if !seq.Empty() && (!seq.ReadASN1Integer(&tagSize) || !seq.Empty()) {
-		return nil, 0, false
-	}
-	ok = len(octets) == gcmNonce && tagSize >= minTag && tagSize <= aes.BlockSize
-	return octets, tagSize, ok
 }
 
 // Keys and key transport: RFC 8017 A, RFC 5480.

@@ -207,11 +207,12 @@ type authEnveloping struct {
 	attrs       [][]byte // authAttrs, in the order of DER
 	rawAttrs    []byte   // whole element in their place
 	tagSize     int
-	mac         []byte                  // in place of the right one; whole element
-	ciphertext  func(raw []byte) []byte // the element; default: primitive
-	transport   []byte                  // key encryption algorithm
-	encrypted   []byte                  // encrypted key
-	unauthAttrs []byte                  // whole element
+	mac         []byte                                    // in place of the right one; whole element
+	ciphertext  func(raw []byte) []byte                   // the element; default: primitive
+	transport   []byte                                    // key encryption algorithm
+	encrypted   []byte                                    // encrypted key
+	unauthAttrs []byte                                    // whole element
+	seal        func(e authEnveloping, aad []byte) []byte // default: AES-GCM
 }
 
 func (e authEnveloping) der(t testing.TB) []byte {
@@ -245,15 +246,10 @@ func (e authEnveloping) der(t testing.TB) []byte {
 			e.rawAttrs = tagged(1, e.attrs...)
 		}
 	}
-	block, err := aes.NewCipher(e.key)
-	if err != nil {
-		t.Fatal(err)
+	if e.seal == nil {
+		e.seal = func(e authEnveloping, aad []byte) []byte { return sealGCM(t, e, aad) }
 	}
-	g, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed := g.Seal(nil, e.nonce, e.plaintext, aad)
+	sealed := e.seal(e, aad)
 	raw := sealed[:len(e.plaintext)]
 	if e.mac == nil {
 		e.mac = octetString(sealed[len(e.plaintext):][:min(e.tagSize, 16)])
@@ -271,6 +267,19 @@ func (e authEnveloping) der(t testing.TB) []byte {
 	recipient := seq(number(0), identifier(t, cert(t, "rsa")), e.transport, octetString(e.encrypted))
 	info := seq(marshalOID(e.contentType), algorithm(e.oid, e.params), element)
 	return seq(marshalOID(OIDAuthEnvelopedData), tagged(0, seq(number(0), set(recipient), info, e.rawAttrs, e.mac, e.unauthAttrs)))
+}
+
+func sealGCM(t testing.TB, e authEnveloping, aad []byte) []byte {
+	t.Helper()
+	block, err := aes.NewCipher(e.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Seal(nil, e.nonce, e.plaintext, aad)
 }
 
 // pieces returns the ciphertext as OpenSSL writes it with -stream, each piece of at most n octets.

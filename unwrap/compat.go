@@ -3,7 +3,6 @@ package unwrap
 import (
 	"bufio"
 	"bytes"
-	"crypto"
 	"errors"
 	"fmt"
 	"hash"
@@ -126,7 +125,7 @@ func (w *walk) resolve(f *form, body message.Content) error {
 // judgeLF verifies again what a digest kept from being good, over the content with line ends of LF: so it was signed by
 // senders that take the text as their system has it. The text is the same.
 func (w *walk) judgeLF(c *signatures, layer *Layer) {
-	hashes := map[crypto.Hash]hash.Hash{}
+	hashes := map[cms.Hash]hash.Hash{}
 	for i, info := range c.infos {
 		if layer.Signers[i].Outcome == BadDigest {
 			hashes[info.Hash] = info.Hash.New()
@@ -161,7 +160,7 @@ func (w *walk) judgeLF(c *signatures, layer *Layer) {
 
 // An lfHash hashes what is written to it with every CRLF read as LF.
 type lfHash struct {
-	hashes map[crypto.Hash]hash.Hash
+	hashes map[cms.Hash]hash.Hash
 	cr     bool // a CR is held back
 }
 

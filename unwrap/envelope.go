@@ -1,7 +1,6 @@
 package unwrap
 
 import (
-	"bufio"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -146,7 +145,8 @@ func (w *walk) enterPlaintext(index int, plaintext *spool.Spool, gate *gate, con
 	if err != nil {
 		return nil, err
 	}
-	next, err := w.inside(index, bufio.NewReaderSize(r, readBuffer), octets, contentType)
+	w.size = plaintext.Size()
+	next, err := w.inside(index, w.buffered(r), octets, contentType)
 	layer := &w.result.Layers[index]
 	layer.Strippable = layer.content != nil
 	layer.GateGood = layer.Strippable && gate.good() && headed(layer.content)

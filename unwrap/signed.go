@@ -28,7 +28,7 @@ func (w *walk) enterSigned(reader *cms.Reader, o object) (*stage, error) {
 	if signed.Detached || !signed.EContentType.Equal(cms.OIDData) && typeOf(signed.EContentType) == "" {
 		return nil, nil
 	}
-	f.stream = bufio.NewReaderSize(io.TeeReader(signed, &f.lines), readBuffer)
+	f.stream = w.buffered(io.TeeReader(signed, &f.lines))
 	f.prefix, _ = f.stream.Peek(1024)
 	f.prefix = bytes.Clone(f.prefix)
 	return w.inside(index, f.stream, f.octets, signed.EContentType)
@@ -93,7 +93,7 @@ func (w *walk) enterDetached(at stage) (*stage, error) {
 	}
 	f.start, _ = f.parts.Offset()
 	f.hashes = newCanonicalHash(at.form.media.Params["micalg"])
-	f.stream = bufio.NewReaderSize(io.TeeReader(part, f.hashes), readBuffer)
+	f.stream = w.buffered(io.TeeReader(part, f.hashes))
 	f.prefix, _ = f.stream.Peek(1024)
 	f.prefix = bytes.Clone(f.prefix)
 	w.open = append(w.open, f)

@@ -23,6 +23,7 @@ const (
 	maxEntityHeader   = 64 << 10
 	maxPartsProbed    = 100 // direct children of a multipart looked at for "partial content"
 	readBuffer        = 64 << 10
+	leastBuffer       = 4 << 10
 )
 
 // Keys opens content-encryption keys for one recipient domain. RecipientInfos are DER (RFC 5652 section 6.2).

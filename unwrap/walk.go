@@ -24,6 +24,7 @@ type walk struct {
 	sealed         bool     // inside a ciphertext of ours
 	open           []frame  // signed layers whose content is being read, outermost first
 	verified       int      // signatures
+	size           int64    // of the spool that is being read
 	fault          error    // what reading a spool said, other than io.EOF: a fault of ours
 }
 
@@ -61,7 +62,8 @@ func (w *walk) run() error {
 	if err != nil {
 		return err
 	}
-	at.stream = bufio.NewReaderSize(stream, readBuffer)
+	w.size = w.result.received.Size()
+	at.stream = w.buffered(stream)
 	for w.isLayer(at.form) {
 		if len(w.result.Layers) == maxLayers {
 			w.result.LimitReached = true
@@ -135,6 +137,11 @@ func (w *walk) enter(at stage) (*stage, error) {
 		return nil, w.fault
 	}
 	return next, err
+}
+
+// buffered returns a reader with a buffer that suits the spool: most mail is small, and clearing memory costs.
+func (w *walk) buffered(r io.Reader) *bufio.Reader {
+	return bufio.NewReaderSize(r, int(min(max(w.size, leastBuffer), readBuffer)))
 }
 
 // add appends a layer and returns its index.

@@ -175,9 +175,11 @@ func continuation(text string) string {
 	return "\r\n " + text
 }
 
+var lineEnds = strings.NewReplacer("\r", "", "\n", "")
+
 // looksLikeFlag reads the Subject as a mail reader would show it.
 func looksLikeFlag(value string) bool {
-	text := strings.NewReplacer("\r", "", "\n", "").Replace(value)
+	text := lineEnds.Replace(value)
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(text); err == nil {
 		text = decoded
 	}

@@ -57,10 +57,10 @@ func TestAttributesAreNoContent(t *testing.T) {
 	}
 }
 
-// What is signed as something else than data is no message: nothing inside is read as one, and nothing comes off.
+// What is signed as something else than data or another layer is no message: nothing inside is read as one, and nothing comes off.
 func TestContentTypeOfAnotherKind(t *testing.T) {
-	data, digested := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1}, []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 5}
-	r := open(t, signedMessage(bytes.ReplaceAll(object(t, entity, true), data, digested)))
+	data, unknown := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1}, []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 9}
+	r := open(t, signedMessage(bytes.ReplaceAll(object(t, entity, true), data, unknown)))
 	if len(r.Layers) != 1 || r.Layers[0].Strippable || r.Layers[0].Repackable || r.Layers[0].Content() != nil {
 		t.Errorf("%s: strippable %v, repackable %v", describe(r), r.Layers[0].Strippable, r.Layers[0].Repackable)
 	}

@@ -66,6 +66,7 @@ type Signer struct {
 	SignedAttrs bool      // signed attributes are present
 	SigningTime time.Time // as claimed; zero when absent
 	Types       []string  // SignatureType values, dotted OIDs
+	Attributes  Attributes
 	mlExpansion bool
 }
 
@@ -94,6 +95,7 @@ type Layer struct {
 	Signers            []Signer
 	Certificates       [][]byte // DER, as the object carries them, for path building
 	SignatureTypeFault string   // violation of D11, D14 to D16; "" when there is none
+	AttributeFaults    []string // signers whose attributes contradict each other, or stand in the wrong layer (RFC 2634)
 	WholeBody          bool     // nothing readable stands before, between or after the signed part
 
 	// Of an envelope:

@@ -72,5 +72,6 @@ func Open(ctx context.Context, received message.Source, header *message.Header, 
 		return nil, errors.Join(fmt.Errorf("unwrap: %w", err), result.Close())
 	}
 	assignRoles(result.Layers)
+	checkReceiptRequests(result.Layers)
 	return result, nil
 }

@@ -135,14 +135,33 @@ func readAttributes(s cryptobyte.String) (attrs []Attribute, elements [][]byte, 
 	return attrs, elements, true
 }
 
-// Certificate returns the first of certs that the signer names as its own, nil when none is.
+// Certificate returns the first of certs that the signer names as its own, nil when none is. Several may have the same
+// name, or key identifier: then it is the first one with a key that could have made the signature.
 func (si *SignerInfo) Certificate(certs [][]byte) []byte {
+	var named []byte
 	for _, der := range certs {
-		if c, ok := parseCertificate(der); ok && c.isNamed(si.Issuer, si.Serial, si.SubjectKeyID) {
+		c, ok := parseCertificate(der)
+		if !ok || !c.isNamed(si.Issuer, si.Serial, si.SubjectKeyID) {
+			continue
+		}
+		if si.suits(c) {
 			return der
 		}
+		if named == nil {
+			named = der
+		}
 	}
-	return nil
+	return named
+}
+
+// suits reports whether the key could have made the signature.
+func (si *SignerInfo) suits(c *certificate) bool {
+	scheme := si.scheme()
+	if scheme == nil || si.Hash == nil {
+		return false
+	}
+	_, err := scheme.key(c, si)
+	return err == nil
 }
 
 // KeyBits returns the size of the public key in cert, 0 when it cannot be read.

@@ -44,19 +44,20 @@ var reasons = map[policy.Reason]string{
 
 // refusals say why a certificate is not trusted.
 var refusals = map[string]string{
-	trust.ReasonUnreadable:         "The certificate cannot be read.",
-	trust.ReasonExpired:            "The certificate, or one above it, had expired.",
-	trust.ReasonNotYetValid:        "The certificate, or one above it, was not yet valid: is the clock right?",
-	trust.ReasonKeyUsage:           "The certificate is not for signing (keyUsage).",
-	trust.ReasonExtendedKeyUsage:   "The certificate is not for mail (extendedKeyUsage).",
-	trust.ReasonCA:                 "The signer's certificate is that of a CA.",
-	trust.ReasonWeakKey:            "A key on the way to the anchor is too short.",
-	trust.ReasonKeyTooLarge:        "The certificate's key is too large.",
-	trust.ReasonUnsupportedKey:     "The certificate's key is of a kind that is not supported.",
-	trust.ReasonWeakSignature:      "The certificate, or one above it, is signed with SHA-1 or worse.",
-	trust.ReasonNameConstraints:    "The CA may not issue certificates for these names.",
-	trust.ReasonTooManyNames:       "The certificate has too many names.",
-	trust.ReasonCertificateTooLong: "The certificate is too large.",
+	trust.ReasonUnreadable:           "The certificate cannot be read.",
+	trust.ReasonExpired:              "The certificate, or one above it, had expired.",
+	trust.ReasonNotYetValid:          "The certificate, or one above it, was not yet valid: is the clock right?",
+	trust.ReasonKeyUsage:             "The certificate is not for signing (keyUsage).",
+	trust.ReasonExtendedKeyUsage:     "The certificate is not for mail (extendedKeyUsage).",
+	trust.ReasonCA:                   "The signer's certificate is that of a CA.",
+	trust.ReasonWeakKey:              "A key on the way to the anchor is too short.",
+	trust.ReasonKeyTooLarge:          "The certificate's key is too large.",
+	trust.ReasonUnsupportedKey:       "The certificate's key is of a kind that is not supported.",
+	trust.ReasonWeakSignature:        "The certificate, or one above it, is signed with SHA-1 or worse.",
+	trust.ReasonUnsupportedSignature: "The certificate, or one above it, is signed in a way that is not supported, as with ML-DSA.",
+	trust.ReasonNameConstraints:      "The CA may not issue certificates for these names.",
+	trust.ReasonTooManyNames:         "The certificate has too many names.",
+	trust.ReasonCertificateTooLong:   "The certificate is too large.",
 }
 
 // signerWhy says in one sentence why a signer's result is not pass; "" for one that passes.

@@ -43,6 +43,7 @@ type ReportLayer struct {
 	Signers    []ReportSigner `json:"signers"`
 	Result     string         `json:"result"`
 	Reason     string         `json:"reason"`
+	Compat     []string       `json:"compat,omitempty"`
 	Fault      string         `json:"fault,omitempty"`
 	Why        string         `json:"why,omitempty"`
 }
@@ -162,7 +163,7 @@ func reportLayer(e *agent.Explanation, i int, verdicts []policy.Verdict) ReportL
 	layer, result := e.Layers[i], e.Decision.Layers[i]
 	l := ReportLayer{Type: string(layer.Type), Role: string(layer.Role), Part: layer.Part, Detached: layer.Detached,
 		Algorithms: layer.Algorithms, Signers: []ReportSigner{}, Result: result.Result, Reason: string(result.Reason),
-		Why: layerWhy(layer, result)}
+		Compat: layer.Compat, Why: layerWhy(layer, result)}
 	if l.Algorithms == nil {
 		l.Algorithms = []string{}
 	}

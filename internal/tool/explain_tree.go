@@ -38,6 +38,7 @@ func (r Report) writeLayers(w *errWriter) {
 		n.line("layer %d: %s, role %s%s: %s", i+1, l.Type, l.Role, form, outcomeOf(l.Result, l.Reason))
 		n.value("why", l.Why)
 		n.value("fault", l.Fault)
+		n.value("compat", strings.Join(l.Compat, ", "))
 		n.value("part", l.Part)
 		if len(l.Signers) == 0 {
 			n.value("algorithms", strings.Join(l.Algorithms, ", "))

@@ -117,6 +117,7 @@ func (w *walk) decrypt(layer *Layer, envelope *sealedObject, key []byte) (*spool
 		to = io.MultiWriter(plaintext, gate)
 	}
 	failed := envelope.decrypt(key, to)
+	layer.stats = envelope.Stats()
 	if errors.Is(failed, cms.ErrReread) {
 		plaintext.err = errors.Join(plaintext.err, failed)
 	}

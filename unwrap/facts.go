@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"time"
 
+	"paperknife/internal/cms"
 	"paperknife/internal/message"
 )
 
@@ -117,8 +118,9 @@ type Layer struct {
 	Repackable bool
 
 	certsOnly bool
-	content   *entity // what stands inside the layer, when it is Strippable
-	signature []byte  // of an opaque signed layer: the CMS object without its content
+	stats     cms.Stats // of the decryption
+	content   *entity   // what stands inside the layer, when it is Strippable
+	signature []byte    // of an opaque signed layer: the CMS object without its content
 }
 
 // Good reports whether the layer is signed and a signer verified.

@@ -28,6 +28,7 @@ type Options struct {
 func New(c *config.Config, o Options) (*Agent, error) {
 	a := &Agent{
 		spool:     SpoolSettings(c),
+		strict:    c.Compat == "strict",
 		rings:     map[string]*keys.Ring{},
 		target:    o.Target,
 		classes:   map[string]policy.Class{},

@@ -20,6 +20,11 @@ type Config struct {
 	// TrustedAuthservIDs are the names of filters before us whose fields stay. Default: none.
 	TrustedAuthservIDs []string `toml:"trusted_authserv_ids"`
 
+	// Compat says what becomes of S/MIME that known senders write against the standards, as AES-GCM in an EnvelopedData or
+	// smime.p7m as application/octet-stream: "lenient" reads it and names each deviation in the log and in explain,
+	// "strict" delivers it as it came. Default: "lenient".
+	Compat string `toml:"compat" enum:"lenient strict"`
+
 	LMTP     LMTP      `toml:"lmtp"`
 	Filter   Filter    `toml:"filter"`
 	Spool    Spool     `toml:"spool"`
@@ -205,6 +210,7 @@ type Admin struct {
 func Default() *Config {
 	return &Config{
 		AuthservID: defaultAuthservID(),
+		Compat:     "lenient",
 		LMTP: LMTP{
 			Listen:                  []string{"unix:/run/paperknife/lmtp.sock"},
 			SocketMode:              0o660,

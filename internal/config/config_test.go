@@ -66,6 +66,7 @@ func TestLoadGood(t *testing.T) {
 		File:               in("full.toml"),
 		AuthservID:         "mx.example.net",
 		TrustedAuthservIDs: []string{"edge.example.net"},
+		Compat:             "strict",
 		LMTP: LMTP{
 			Listen:                  []string{"unix:/run/paperknife/lmtp.sock", "127.0.0.1:2424", "[::1]:2424", "unix:" + in("lmtp.sock")},
 			SocketMode:              0o600,

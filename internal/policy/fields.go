@@ -82,6 +82,9 @@ func traceField(authservID string, d Decision, layers []unwrap.Layer) string {
 	case d.Repack:
 		field += fmt.Sprintf(";\r\n repackaged=\"%s\"", layerNames(layers[d.Depth:d.Depth+1]))
 	case d.Depth > 0:
+		if weak := weakCiphers(layers[:d.Depth]); weak != "" {
+			field += fmt.Sprintf("; weak=\"%s\"", weak)
+		}
 	case d.View == ViewReceived && d.Reason == ReasonCannotDecrypt:
 		field += fmt.Sprintf("; reason=\"%s\"", d.Reason)
 	default:

@@ -56,6 +56,20 @@ var (
 	nobody = trust.Judgement{Reason: "untrusted certificate", Emails: []string{"alice@sales.example.com"}, Agents: gate.Agents, Serial: "1", Issuer: "CN=Other"}
 )
 
+// weakEnvelope is one of 3DES whose plaintext a signature covers.
+func weakEnvelope() unwrap.Layer {
+	l := envelope(true, true, true)
+	l.WeakCipher, l.Algorithms = true, []string{"des-ede3-cbc"}
+	return l
+}
+
+// tagged is AES-GCM in an EnvelopedData, which compat lets through.
+func tagged(entity bool) unwrap.Layer {
+	l := envelope(true, false, false)
+	l.Authenticated, l.Strippable = true, entity
+	return l
+}
+
 var compressed = unwrap.Layer{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", WholeBody: true, Strippable: true}
 
 func facts(o Originator, layers []unwrap.Layer, judgements ...[]trust.Judgement) Facts {
@@ -182,6 +196,11 @@ func TestResults(t *testing.T) {
 		{"compressed", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1"}}, j{}), "x-domsec=none"},
 		{"compressed, damaged", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", Fault: errors.New("x")}}, j{}), "x-domsec=permerror(unreadable S/MIME object)"},
 		{"digested", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Digested, Role: unwrap.RoleOther, Part: "1", Fault: unwrap.ErrContent}}, j{}), "x-domsec=neutral(unsupported S/MIME content)"},
+		{"3DES, domain inside", facts(alicesDomain, []unwrap.Layer{weakEnvelope(), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), signed(unwrap.RoleOriginator, signer(unwrap.Good))},
+			j{}, j{gate}, j{alice}), "smime=pass smime=pass x-domsec=policy(weak content cipher)"},
+		{"3DES alone", facts(alicesDomain, []unwrap.Layer{weakEnvelope()}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
+		{"GCM in EnvelopedData", facts(alicesDomain, []unwrap.Layer{tagged(true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
+		{"GCM in EnvelopedData, no entity inside", facts(alicesDomain, []unwrap.Layer{tagged(false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"D29", facts(alicesDomain, []unwrap.Layer{envelope(true, false, true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
 		{"D(e)22: gate failed", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"gate failed: nothing inside counts", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.BadDigest))},
@@ -398,6 +417,20 @@ func TestFieldsCanBeRead(t *testing.T) {
 			if _, err := verifyhdr.ParseAuthenticationResults([]byte(e.Text)); err != nil {
 				t.Errorf("%q: %v", e.Text, err)
 			}
+		}
+	}
+}
+
+// SEEDS 0.2: 3DES that came off is named in X-Unwrapped.
+func TestWeakCipherTrace(t *testing.T) {
+	f := facts(from("alice@sales.example.com"), []unwrap.Layer{weakEnvelope()}, []trust.Judgement{})
+	for class, want := range map[Class]bool{ClassUnknown: true, ClassReceived: false} {
+		var fields string
+		for _, e := range Decide(f, settings, class).Edits {
+			fields += e.Text
+		}
+		if got := strings.Contains(fields, "layers=\"enveloped/dca\"; weak=\"des-ede3-cbc\"\r\n"); got != want {
+			t.Errorf("%s: %q", class, fields)
 		}
 	}
 }

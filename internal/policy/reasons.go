@@ -28,6 +28,7 @@ const (
 	ReasonPartial         Reason = "partial content"
 	ReasonNothingInside   Reason = "domain signature encapsulates nothing"
 	ReasonNoAgentName     Reason = "no usable agent name"
+	ReasonWeakCipher      Reason = "weak content cipher"
 	ReasonNotDomainSigned Reason = "encrypted but not domain-signed"
 	ReasonLimit           Reason = "too many layers"
 	ReasonSignatures      Reason = "too many signatures"

@@ -43,6 +43,7 @@ type ReportLayer struct {
 	Signers    []ReportSigner `json:"signers"`
 	Result     string         `json:"result"`
 	Reason     string         `json:"reason"`
+	Compat     []string       `json:"compat,omitempty"`
 	Fault      string         `json:"fault,omitempty"`
 	Attributes []string       `json:"attribute_faults,omitempty"`
 	Why        string         `json:"why,omitempty"`
@@ -166,8 +167,8 @@ func hasPart(v policy.Verdict, part string) bool {
 func reportLayer(e *agent.Explanation, i int, verdicts []policy.Verdict) ReportLayer {
 	layer, result := e.Layers[i], e.Decision.Layers[i]
 	l := ReportLayer{Type: string(layer.Type), Role: string(layer.Role), Part: layer.Part, Detached: layer.Detached,
-		Algorithms: layer.Algorithms, Attributes: layer.AttributeFaults, Signers: []ReportSigner{}, Result: result.Result, Reason: string(result.Reason),
-		Why: layerWhy(layer, result)}
+		Algorithms: layer.Algorithms, Attributes: layer.AttributeFaults, Signers: []ReportSigner{},
+		Result: result.Result, Reason: string(result.Reason), Compat: layer.Compat, Why: layerWhy(layer, result)}
 	if l.Algorithms == nil {
 		l.Algorithms = []string{}
 	}

@@ -41,6 +41,7 @@ func (r Report) writeLayers(w *errWriter) {
 		for _, fault := range l.Attributes {
 			n.value("attributes", fault)
 		}
+		n.value("compat", strings.Join(l.Compat, ", "))
 		n.value("part", l.Part)
 		if len(l.Signers) == 0 {
 			n.value("algorithms", strings.Join(l.Algorithms, ", "))

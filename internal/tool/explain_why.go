@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -111,6 +112,12 @@ func layerWhy(layer unwrap.Layer, result policy.LayerResult) string {
 		return "Nobody signed this layer; it is only there for a domain signature to wrap."
 	case layer.CertsOnly():
 		return "It carries certificates only."
+	case layer.Type == unwrap.Compressed && layer.Fault == nil:
+		return "It makes what it holds smaller, and proves nothing."
+	case result.Reason == policy.ReasonUnsupported:
+		return "It is recognised and no more: nothing of ours opens or verifies such an object."
+	case errors.Is(layer.Fault, unwrap.ErrCompat):
+		return "It is not as the standards say; compat = \"lenient\" would read it."
 	case result.Reason == policy.ReasonUnauthenticated:
 		return "It stands in a ciphertext that may have been changed: no signature covers all of it, and it is not plain text."
 	case layer.ForUs && result.Result != "opened":

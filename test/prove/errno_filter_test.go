@@ -51,6 +51,7 @@ func (m *filterMatrix) local() string { return fmt.Sprintf("user%d", m.user) }
 func (m *filterMatrix) filter(p inject.Plan) (harness.Ended, inject.Report) {
 	m.t.Helper()
 	m.user++
+	removeAll(m.t, m.site.Path("mail"))
 	tracer := traced(m.site, p)
 	args := []string{"-f", sender, "-d", m.local() + "@example.net"}
 	if m.maildir {

@@ -200,11 +200,22 @@ func (m *serverMatrix) stop() {
 func (m *serverMatrix) offer() harness.Answer {
 	m.t.Helper()
 	m.user++
+	removeAll(m.t, m.site.Path("mail"), m.site.Path("originals"))
 	a, err := m.site.Offer(sender, []string{m.recipient()}, m.letter.message)
 	if err != nil {
 		m.t.Errorf("the dialogue broke off: %v\n%s", err, a.Transcript)
 	}
 	return a
+}
+
+// removeAll brings a site back to where it was, so that every directory is to be made again.
+func removeAll(t testing.TB, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (m *serverMatrix) recipient() string { return fmt.Sprintf("user%d@example.net", m.user) }

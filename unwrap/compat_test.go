@@ -69,7 +69,7 @@ func TestCompat(t *testing.T) {
 		return bytes.Replace(e, []byte(old), []byte(replacement), 1)
 	}
 	lf := bytes.ReplaceAll(plain, []byte("\r\n"), []byte("\n"))
-	typed := pkcs7(contentInfo(cms.OIDCompressedData, compressedData(t, plain, cms.OIDSignedData)))
+	typed := pkcs7Entity(contentInfo(cms.OIDCompressedData, compressedData(t, plain, cms.OIDSignedData)))
 	for _, tt := range []struct {
 		name   string
 		entity []byte
@@ -92,7 +92,7 @@ func TestCompat(t *testing.T) {
 		{"octet-stream in multipart/signed", swap(detached, "Content-Type: application/pkcs7-signature", "Content-Type: application/octet-stream"),
 			unwrap.CompatOctetStream, "signed/other@2", entity},
 		{"no protocol", swap(detached, "protocol=\"application/pkcs7-signature\";", ""), unwrap.CompatProtocol, "unreadable/other@1", entity},
-		{"line ends in an opaque signature", pkcs7(signContent(t, p.author, lf, cms.OIDData)), unwrap.CompatLineEnds, "signed/originator@1",
+		{"line ends in an opaque signature", pkcs7Entity(signContent(t, p.author, lf, cms.OIDData)), unwrap.CompatLineEnds, "signed/originator@1",
 			strings.ReplaceAll(entity, "\r\n", "\n")},
 		{"signed with LF", bytes.ReplaceAll(opensslSign(t, p.author, lf), []byte("\r\n"), []byte("\n")), unwrap.CompatSignedLF, "signed/originator@2!", entity},
 		{"signed with LF, carried as CRLF", bytes.ReplaceAll(bytes.ReplaceAll(opensslSign(t, p.author, lf), []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n")),
@@ -105,7 +105,7 @@ func TestCompat(t *testing.T) {
 			inner, _, _ := bytes.Cut(opaque, []byte("\r\n\r\n"))
 			object, err := base64.StdEncoding.DecodeString(string(opaque[len(inner)+4:]))
 			check(t, err)
-			return pkcs7(signContent(t, p.signer, object, cms.OIDSignedData))
+			return pkcs7Entity(signContent(t, p.signer, object, cms.OIDSignedData))
 		}(), string(cms.ContentInfoInside), "signed/inner@1 unreadable/other@1", entity},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

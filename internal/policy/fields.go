@@ -2,9 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"io"
 	"mime"
 	"slices"
 	"strings"
+	"unicode"
 
 	"paperknife/internal/message"
 	"paperknife/unwrap"
@@ -183,11 +185,23 @@ var lineEnds = strings.NewReplacer("\r", "", "\n", "")
 // looksLikeFlag reads the Subject as a mail reader would show it.
 func looksLikeFlag(value string) bool {
 	text := lineEnds.Replace(value)
-	if decoded, err := new(mime.WordDecoder).DecodeHeader(text); err == nil {
+	if decoded, err := words.DecodeHeader(text); err == nil {
 		text = decoded
 	}
-	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
+	text = strings.ToLower(strings.Join(strings.Fields(strings.Map(visible, text)), " "))
 	return strings.HasPrefix(text, strings.ToLower(flagPrefix))
+}
+
+// words decodes encoded-words of every charset: our warning is ASCII, which all that mail readers know have in common,
+// UTF-16 but for its zeros.
+var words = mime.WordDecoder{CharsetReader: func(_ string, in io.Reader) (io.Reader, error) { return in, nil }}
+
+// visible takes out what takes no room on a screen.
+func visible(r rune) rune {
+	if r == 0 || unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me) || unicode.Is(unicode.Variation_Selector, r) {
+		return -1
+	}
+	return r
 }
 
 // DropNames are the fields that are removed by name alone from the part of a header that is too long to be read

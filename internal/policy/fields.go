@@ -122,6 +122,11 @@ func replaced(facts Facts, settings Settings, domsec domsecResult) []message.Edi
 		switch {
 		case ours(field.Name), field.Name == "authentication-results" && forged(field.Raw, settings):
 			list = append(list, message.Edit{Op: message.Remove, Index: field.Index})
+		case field.Name == "subject" && field.Cut:
+			// What imitates our warning loses the rest; any other stays whole, and ours goes above it.
+			if text, changed := subjectText(field.Raw, domsecResult{}, false); changed {
+				list = append(list, message.Edit{Op: message.Replace, Index: field.Index, Text: text})
+			}
 		case field.Name == "subject":
 			if text, changed := subjectText(field.Raw, domsec, !subject); changed {
 				list = append(list, message.Edit{Op: message.Replace, Index: field.Index, Text: text})

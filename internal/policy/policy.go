@@ -86,6 +86,7 @@ type Field struct {
 	Index int
 	Name  string // lower case
 	Raw   []byte // whole field
+	Cut   bool   // Raw is its first octets: it is too long to be read
 }
 
 // Facts are all that is known about one message for one recipient domain.

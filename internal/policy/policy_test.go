@@ -363,14 +363,14 @@ func TestKeepOriginal(t *testing.T) {
 
 func TestInboundFields(t *testing.T) {
 	fields := []Field{
-		{0, "authentication-results", []byte("Authentication-Results: 1.example; spf=pass\r\n")},
-		{1, "authentication-results", []byte("Authentication-Results: mx.example.net; smime=pass\r\n")},
-		{2, "authentication-results", []byte("Authentication-Results: MX.Example.NET; smime=pass\r\n")},
-		{3, "authentication-results", []byte("Authentication-Results: (unreadable\r\n")},
-		{4, "x-unwrapped", []byte("X-Unwrapped: anything\r\n")},
-		{5, "domsec-flag", []byte("DOMSEC-Flag: x\r\n")},
-		{6, "subject", []byte("Subject: [Warning: sealed by example.com, not by the sender's domain] hello\r\n")},
-		{7, "authentication-results", []byte("Authentication-Results: 5.example; none\r\n")},
+		{Index: 0, Name: "authentication-results", Raw: []byte("Authentication-Results: 1.example; spf=pass\r\n")},
+		{Index: 1, Name: "authentication-results", Raw: []byte("Authentication-Results: mx.example.net; smime=pass\r\n")},
+		{Index: 2, Name: "authentication-results", Raw: []byte("Authentication-Results: MX.Example.NET; smime=pass\r\n")},
+		{Index: 3, Name: "authentication-results", Raw: []byte("Authentication-Results: (unreadable\r\n")},
+		{Index: 4, Name: "x-unwrapped", Raw: []byte("X-Unwrapped: anything\r\n")},
+		{Index: 5, Name: "domsec-flag", Raw: []byte("DOMSEC-Flag: x\r\n")},
+		{Index: 6, Name: "subject", Raw: []byte("Subject: [Warning: sealed by example.com, not by the sender's domain] hello\r\n")},
+		{Index: 7, Name: "authentication-results", Raw: []byte("Authentication-Results: 5.example; none\r\n")},
 	}
 	f := facts(from("a@example.com"), nil)
 	f.Fields = fields
@@ -392,7 +392,7 @@ func TestInboundFields(t *testing.T) {
 // DOM-R15: a naming violation is flagged in a field and in the Subject.
 func TestNamingFlag(t *testing.T) {
 	f := facts(from("a@example.org"), []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), signed(unwrap.RoleEmpty)}, j{gate}, j{})
-	f.Fields = []Field{{3, "subject", []byte("Subject: Figures\r\n")}}
+	f.Fields = []Field{{Index: 3, Name: "subject", Raw: []byte("Subject: Figures\r\n")}}
 	var text string
 	for _, e := range Decide(f, settings, ClassReceived).Edits {
 		text += e.Text

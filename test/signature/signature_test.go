@@ -130,7 +130,7 @@ func (w *workshop) gpgsm(name string, options ...string) []byte {
 	}()
 	fingerprint := string(w.run("openssl", "x509", "-in", "ca.pem", "-noout", "-fingerprint", "-sha1"))
 	_, fingerprint, _ = strings.Cut(strings.TrimSpace(fingerprint), "=")
-	for file, text := range map[string]string{"gpg-agent.conf": "allow-loopback-pinentry\n", "gpgsm.conf": "disable-crl-checks\n",
+	for file, text := range map[string]string{"gpg-agent.conf": "allow-loopback-pinentry\ns2k-count 65536\n", "gpgsm.conf": "disable-crl-checks\n",
 		"trustlist.txt": fingerprint + " S\n"} {
 		if err := os.WriteFile(filepath.Join(home, file), []byte(text), 0o600); err != nil {
 			w.t.Fatal(err)

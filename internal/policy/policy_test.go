@@ -143,6 +143,8 @@ func TestResults(t *testing.T) {
 		{"rule 6: PSS of SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha1", "sha256"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
 		{"rule 6: MGF1 with SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha256", "sha1"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
 		{"rule 6: Ed25519", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ed25519", 256))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: ML-DSA", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ml-dsa-65", 0))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: ML-DSA, no path", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ml-dsa-65", 0))}, j{nobody}), "smime=policy(untrusted certificate) x-domsec=none"},
 		{"rule 6: an algorithm not on the list", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rot13", 256))}, j{alice}), "smime=policy(unsupported algorithm) x-domsec=none"},
 		{"rule 6: RSA 1024", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, weak)}, j{alice}), "smime=policy(weak key) x-domsec=none"},
 		{"rule 6: no signed attributes", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, bare)}, j{alice}),

@@ -154,6 +154,7 @@ func (w *walk) judgeLF(c *signatures, layer *Layer) {
 		}
 		signer.Detail, signer.Outcome = detail, outcome(detail)
 		signer.Digest, signer.Algorithm = info.Names()
+		signer.LineEnds = true
 		w.deviates(layer, CompatSignedLF)
 	}
 }

@@ -68,6 +68,7 @@ type Signer struct {
 	SigningTime time.Time // as claimed; zero when absent
 	Types       []string  // SignatureType values, dotted OIDs
 	Attributes  Attributes
+	LineEnds    bool // the content was signed with line ends of LF, which nobody asks for (CompatSignedLF)
 	mlExpansion bool
 }
 

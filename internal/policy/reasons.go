@@ -17,6 +17,7 @@ const (
 	ReasonNoAttributes    Reason = "no signed attributes"
 	ReasonSHA1            Reason = "sha1"
 	ReasonWeakKey         Reason = "weak key"
+	ReasonLineEnds        Reason = "signed with other line ends"
 	ReasonUntrusted       Reason = trust.ReasonUntrusted
 	ReasonBeside          Reason = "unsigned text beside the signed part"
 	ReasonMailingList     Reason = "signed by a mailing list"

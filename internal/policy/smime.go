@@ -106,6 +106,8 @@ func weakness(signer unwrap.Signer) Reason {
 		return ReasonAlgorithm
 	case strings.HasPrefix(signer.Algorithm, "rsa") && signer.KeyBits < 2048:
 		return ReasonWeakKey
+	case signer.LineEnds:
+		return ReasonLineEnds
 	}
 	return ""
 }

@@ -252,6 +252,10 @@ func kindOf(l unwrap.Layer) string {
 		return "enveloped-data"
 	case l.Type == unwrap.AuthEnveloped:
 		return "authEnveloped-data"
+	case l.Type == unwrap.Digested:
+		return "pkcs7-digestData"
+	case l.Type == unwrap.Encrypted:
+		return "pkcs7-encryptedData"
 	}
 	return string(l.Type)
 }

@@ -134,7 +134,7 @@ var standards = map[string]string{
 	"verify.legacy_sha1":      `"policy"`,
 	"partner.unauthenticated": `"gated"`,
 	"domain.name":             "", "partner.domain": "",
-	"domain.keys.cert": "", "domain.keys.key": "", "domain.keys.pkcs12": "", "domain.keys.pkcs11": "",
+	"domain.keys.cert": "", "domain.keys.key": "", "domain.keys.pkcs12": "", "domain.keys.password_file": "", "domain.keys.pkcs11": "",
 }
 
 func standard(key string, f reflect.Value) string {

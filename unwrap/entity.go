@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"paperknife/internal/message"
@@ -21,9 +22,11 @@ type entity struct {
 type kind int
 
 const (
-	notSMIME kind = iota
-	opaque        // application/pkcs7-mime
-	detached      // multipart/signed with an S/MIME signature
+	notSMIME  kind = iota
+	opaque         // application/pkcs7-mime
+	detached       // multipart/signed with an S/MIME signature
+	undecided      // multipart/signed that does not say what kind of signature it has
+	signature      // application/pkcs7-signature, which is no layer by itself
 )
 
 // A form is the reading of an entity's Content-Type and Content-Transfer-Encoding.
@@ -31,6 +34,7 @@ type form struct {
 	kind     kind
 	encoding message.Encoding
 	media    message.MediaType
+	compat   []string // deviations that the reading takes
 }
 
 // classify reads the Content-* fields strictly. Anything doubtful makes the entity notSMIME: hands off
@@ -48,29 +52,50 @@ func classify(header *message.Header) form {
 	if f.encoding, ok = transferEncoding(header); !ok {
 		return f
 	}
-	switch f.media.Type {
-	case "application/pkcs7-mime", "application/x-pkcs7-mime":
+	mediaType, deviation := standardType(header, f.media)
+	f.deviates(deviation)
+	switch mediaType {
+	case "application/pkcs7-mime":
 		f.kind = opaque
+	case "application/pkcs7-signature":
+		f.kind = signature
 	case "multipart/signed":
-		if f.composite() && isSignatureType(f.media.Params["protocol"]) {
-			f.kind = detached
-		}
+		f.classifySigned()
 	}
 	return f
 }
+
+func (f *form) deviates(name string) {
+	if name != "" {
+		f.compat = append(f.compat, name)
+	}
+}
+
+func (f *form) classifySigned() {
+	protocol, ok := f.media.Params["protocol"]
+	protocol = strings.ToLower(protocol)
+	switch {
+	case !f.composite():
+	case !ok:
+		f.kind = undecided
+	case protocol == "application/pkcs7-signature":
+		f.kind = detached
+	case oldTypes[protocol] == "application/pkcs7-signature":
+		f.kind = detached
+		f.deviates(CompatOldType)
+	}
+}
+
+// isLayer reports whether the entity is, or may be, an S/MIME layer.
+func (f form) isLayer() bool { return f.kind == opaque || f.kind == detached }
+
+// byName reports whether only the name of a file makes the entity one of S/MIME.
+func (f form) byName() bool { return slices.Contains(f.compat, CompatOctetStream) }
 
 // composite reports whether the entity can be split into parts (RFC 2045 section 6.4).
 func (f form) composite() bool {
 	identity := f.encoding == "7bit" || f.encoding == "8bit" || f.encoding == "binary"
 	return identity && f.media.Params["boundary"] != ""
-}
-
-func isSignatureType(mediaType string) bool {
-	switch strings.ToLower(mediaType) {
-	case "application/pkcs7-signature", "application/x-pkcs7-signature":
-		return true
-	}
-	return false
 }
 
 func transferEncoding(header *message.Header) (message.Encoding, bool) {

@@ -1,7 +1,6 @@
 package unwrap
 
 import (
-	"bufio"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -18,14 +17,15 @@ type sealedObject struct {
 	gated   bool // the plaintext is not authenticated
 }
 
-// readEnvelope reads an object of the given type. An AuthEnvelopedData is read a second time, from o.
+// readEnvelope reads an object of the given type. What has a tag is read a second time, from o.
 func (w *walk) readEnvelope(reader *cms.Reader, o object, contentType Type) (*sealedObject, error) {
 	if contentType == Enveloped {
 		e, err := reader.EnvelopedData()
 		if err != nil {
 			return nil, err
 		}
-		return &sealedObject{&e.Envelope, e.Decrypt, true}, nil
+		decrypt := func(key []byte, to io.Writer) error { return e.DecryptAgain(key, o.octets.Open, to) }
+		return &sealedObject{&e.Envelope, decrypt, !e.Authenticated}, nil
 	}
 	a, err := reader.AuthEnvelopedData()
 	if err != nil {
@@ -45,6 +45,7 @@ func (w *walk) enterEnvelope(reader *cms.Reader, o object, contentType Type) (*s
 		return nil, nil
 	}
 	layer.Algorithms = []string{envelope.Cipher}
+	layer.Authenticated, layer.WeakCipher = envelope.Authenticated, envelope.Weak
 	recipient := w.choose(layer, envelope.Envelope)
 	if recipient == nil {
 		return nil, nil
@@ -116,6 +117,7 @@ func (w *walk) decrypt(layer *Layer, envelope *sealedObject, key []byte) (*spool
 		to = io.MultiWriter(plaintext, gate)
 	}
 	failed := envelope.decrypt(key, to)
+	layer.stats = envelope.Stats()
 	if errors.Is(failed, cms.ErrReread) {
 		plaintext.err = errors.Join(plaintext.err, failed)
 	}
@@ -144,7 +146,8 @@ func (w *walk) enterPlaintext(index int, plaintext *spool.Spool, gate *gate, con
 	if err != nil {
 		return nil, err
 	}
-	next, err := w.inside(index, bufio.NewReaderSize(r, readBuffer), octets, contentType)
+	w.size = plaintext.Size()
+	next, err := w.inside(index, w.buffered(r), octets, contentType)
 	layer := &w.result.Layers[index]
 	layer.Strippable = layer.content != nil
 	layer.GateGood = layer.Strippable && gate.good() && headed(layer.content)

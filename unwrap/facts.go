@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"time"
 
+	"paperknife/internal/cms"
 	"paperknife/internal/message"
 )
 
@@ -66,6 +67,8 @@ type Signer struct {
 	SignedAttrs bool      // signed attributes are present
 	SigningTime time.Time // as claimed; zero when absent
 	Types       []string  // SignatureType values, dotted OIDs
+	Attributes  Attributes
+	LineEnds    bool // the content was signed with line ends of LF, which nobody asks for (CompatSignedLF)
 	mlExpansion bool
 }
 
@@ -87,19 +90,25 @@ type Layer struct {
 	Detached   bool     // multipart/signed
 	Sealed     bool     // found behind a private key of ours: what rests on it must not show outside (DESIGN rule 2)
 	Algorithms []string // content cipher and key management of an envelope; digest and signature of each signer
+	Compat     []string // deviations from the standards that known senders write, and that were let through
 	Fault      error    // why the layer could not be processed; nil otherwise
 
 	// Of a signed layer:
 	Signers            []Signer
 	Certificates       [][]byte // DER, as the object carries them, for path building
 	SignatureTypeFault string   // violation of D11, D14 to D16; "" when there is none
+	AttributeFaults    []string // signers whose attributes contradict each other, or stand in the wrong layer (RFC 2634)
 	WholeBody          bool     // nothing readable stands before, between or after the signed part
 
 	// Of an envelope:
-	ForUs    bool // a RecipientInfo names a key of ours
-	Opened   bool // decrypted; key length, padding or tag, and structure were right
-	GateGood bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5
-	Covered  bool // a good signature with signed attributes inside this ciphertext covers all of it
+	ForUs  bool // a RecipientInfo names a key of ours
+	Opened bool // decrypted; key length, padding or tag, and structure were right
+	// Authenticated reports that a tag covers the plaintext, which is so in an AuthEnvelopedData, and in the deviation from
+	// it that is let through.
+	Authenticated bool
+	WeakCipher    bool // the content cipher should no longer be used (3DES)
+	GateGood      bool // of an Enveloped: the plaintext passed the gate of DESIGN rule 5, and is no part of another (orphans)
+	Covered       bool // a good signature with signed attributes inside this ciphertext covers all of it
 
 	// Bare reports that the content is another CMS object without MIME between (DOM-R10). Content and the views that take
 	// this layer off write that object as application/pkcs7-mime.
@@ -110,8 +119,9 @@ type Layer struct {
 	Repackable bool
 
 	certsOnly bool
-	content   *entity // what stands inside the layer, when it is Strippable
-	signature []byte  // of an opaque signed layer: the CMS object without its content
+	stats     cms.Stats // of the decryption
+	content   *entity   // what stands inside the layer, when it is Strippable
+	signature []byte    // of an opaque signed layer: the CMS object without its content
 }
 
 // Good reports whether the layer is signed and a signer verified.

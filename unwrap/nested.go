@@ -44,6 +44,7 @@ func typeOf(contentType asn1.ObjectIdentifier) Type {
 type object struct {
 	octets message.Content
 	bare   asn1.ObjectIdentifier
+	strict bool
 }
 
 // from returns a reader of the object in r.
@@ -52,7 +53,7 @@ func (o object) from(r io.Reader) *cms.Reader {
 	if o.bare != nil {
 		reader = cms.NewContentReader(r, o.bare)
 	}
-	reader.Lenient = true
+	reader.Lenient = !o.strict
 	return reader
 }
 

@@ -54,14 +54,14 @@ func contentInfo(contentType asn1.ObjectIdentifier, bare []byte) []byte {
 	return der(0x30, oid(contentType), der(0xa0, bare))
 }
 
-// pkcs7 is the entity of a CMS object.
-func pkcs7(object []byte) []byte {
+// pkcs7Entity is the entity of a CMS object.
+func pkcs7Entity(object []byte) []byte {
 	text := "Content-Type: application/pkcs7-mime; name=\"smime.p7m\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 	return append([]byte(text), bytes.ReplaceAll(append(chunked(base64.StdEncoding.EncodeToString(object)), '\n'), []byte("\n"), []byte("\r\n"))...)
 }
 
 func compressEntity(t testing.TB, e []byte) []byte {
-	return pkcs7(contentInfo(cms.OIDCompressedData, compressedData(t, e, cms.OIDData)))
+	return pkcs7Entity(contentInfo(cms.OIDCompressedData, compressedData(t, e, cms.OIDData)))
 }
 
 // bareOf is the object in an entity without its ContentInfo.
@@ -195,11 +195,11 @@ func TestBareLayers(t *testing.T) {
 	plain := []byte(entity)
 	nested := func(inner []byte) []byte {
 		contentType, bare := bareOf(t, inner)
-		return pkcs7(signContent(t, p.signer, bare, contentType))
+		return pkcs7Entity(signContent(t, p.signer, bare, contentType))
 	}
 	squeezed := func(inner []byte) []byte {
 		contentType, bare := bareOf(t, inner)
-		return pkcs7(contentInfo(cms.OIDCompressedData, compressedData(t, bare, contentType)))
+		return pkcs7Entity(contentInfo(cms.OIDCompressedData, compressedData(t, bare, contentType)))
 	}
 	person := m(seal.SignAsPerson(plain, p.author, seal.SignOptions{}))
 	encrypted := m(seal.EncryptTo(person, to, seal.EncryptOptions{}))
@@ -271,7 +271,7 @@ func TestBareDamage(t *testing.T) {
 		"nothing":             {},
 		"another ContentInfo": contentInfo(cms.OIDCompressedData, compressedData(t, []byte(entity), cms.OIDData)),
 	} {
-		msg := seal.Message([]byte(header), pkcs7(signContent(t, p.signer, content, cms.OIDSignedData)))
+		msg := seal.Message([]byte(header), pkcs7Entity(signContent(t, p.signer, content, cms.OIDSignedData)))
 		r := open(t, msg)
 		if len(r.Layers) != 2 || r.Layers[0].Strippable || r.Layers[1].Type != unwrap.Unreadable || !r.Layers[0].Good() {
 			t.Errorf("%s: %s, strippable %v", name, describe(r), r.Layers[0].Strippable)
@@ -293,7 +293,7 @@ func TestRecognisedOnly(t *testing.T) {
 		{cms.OIDAuthenticatedData, unwrap.Authenticated},
 		{cms.OIDData, unwrap.Unreadable},
 	} {
-		msg := seal.Message([]byte(header), pkcs7(contentInfo(tt.oid, der(0x30, []byte{2, 1, 0}))))
+		msg := seal.Message([]byte(header), pkcs7Entity(contentInfo(tt.oid, der(0x30, []byte{2, 1, 0}))))
 		r := open(t, msg)
 		if len(r.Layers) != 1 || r.Layers[0].Type != tt.want || !errors.Is(r.Layers[0].Fault, unwrap.ErrContent) || r.Layers[0].Strippable {
 			t.Errorf("%v: %s, %v", tt.oid, describe(r), r.Layers[0].Fault)
@@ -313,7 +313,7 @@ func TestCertsOnly(t *testing.T) {
 		"empty":  der(0x30, oid(cms.OIDData), der(0xa0, der(0x04))),
 	} {
 		object := contentInfo(cms.OIDSignedData, der(0x30, []byte{2, 1, 1}, der(0x31), info, certs, der(0x31)))
-		msg := seal.Message([]byte(header), pkcs7(object))
+		msg := seal.Message([]byte(header), pkcs7Entity(object))
 		r := open(t, msg)
 		if len(r.Layers) != 1 || !r.Layers[0].CertsOnly() || r.Layers[0].Strippable || len(r.Layers[0].Certificates) != 1 || r.Layers[0].Fault != nil {
 			t.Errorf("%s: %s, %+v", name, describe(r), r.Layers[0])

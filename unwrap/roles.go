@@ -3,7 +3,6 @@ package unwrap
 import (
 	"encoding/asn1"
 	"slices"
-	"time"
 
 	"paperknife/internal/cms"
 )
@@ -18,7 +17,6 @@ var (
 	// DOM-R1: the registered OID, and the one the draft prints.
 	oidSignatureType      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 28}
 	oidSignatureTypeDraft = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 28}
-	oidMLExpandHistory    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 3}
 )
 
 // Faults of the SignatureType attribute, in the words of x-domsec.
@@ -40,7 +38,8 @@ func readAttributes(layer *Layer, infos []*cms.SignerInfo) {
 		if fault != "" && layer.SignatureTypeFault == "" {
 			layer.SignatureTypeFault = fault
 		}
-		signer.SigningTime = signingTime(info)
+		signer.Attributes = info.Attributes()
+		signer.SigningTime = signer.Attributes.SigningTime // as claimed: it decides nothing (THREATS A26)
 		signer.mlExpansion = len(attributes(info.SignedAttrs, oidMLExpandHistory)) > 0
 	}
 	for i := 1; i < len(layer.Signers); i++ {
@@ -48,6 +47,7 @@ func readAttributes(layer *Layer, infos []*cms.SignerInfo) {
 			layer.SignatureTypeFault = faultUnequal
 		}
 	}
+	compareSigners(layer, infos)
 }
 
 func attributes(list []cms.Attribute, types ...asn1.ObjectIdentifier) []cms.Attribute {
@@ -94,19 +94,6 @@ func signatureTypes(info *cms.SignerInfo) (types []string, fault string) {
 		fault = faultAddAttrib
 	}
 	return types, fault
-}
-
-// signingTime returns the claimed time, zero when it is absent or unreadable: it decides nothing (THREATS A26).
-func signingTime(info *cms.SignerInfo) time.Time {
-	found := attributes(info.SignedAttrs, cms.OIDAttrSigningTime)
-	var t time.Time
-	if len(found) != 1 || len(found[0].Values) != 1 {
-		return t
-	}
-	if rest, err := asn1.Unmarshal(found[0].Values[0], &t); err != nil || len(rest) > 0 {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // assignRoles gives each signed layer its role. The layer that follows is what it holds.

@@ -28,7 +28,7 @@ func (w *walk) enterSigned(reader *cms.Reader, o object) (*stage, error) {
 	if signed.Detached || !signed.EContentType.Equal(cms.OIDData) && typeOf(signed.EContentType) == "" {
 		return nil, nil
 	}
-	f.stream = bufio.NewReaderSize(io.TeeReader(signed, &f.lines), readBuffer)
+	f.stream = w.buffered(io.TeeReader(signed, &f.lines))
 	f.prefix, _ = f.stream.Peek(1024)
 	f.prefix = bytes.Clone(f.prefix)
 	return w.inside(index, f.stream, f.octets, signed.EContentType)
@@ -68,7 +68,7 @@ func (f *opaqueFrame) finish(w *walk) error {
 	if layer.Repackable {
 		layer.signature = f.signed.DetachedObject()
 	}
-	digests := map[crypto.Hash][]byte{}
+	digests := map[cms.Hash][]byte{}
 	for _, info := range f.signed.SignerInfos {
 		if d := f.signed.Digest(info.Hash); d != nil {
 			digests[info.Hash] = d
@@ -93,7 +93,7 @@ func (w *walk) enterDetached(at stage) (*stage, error) {
 	}
 	f.start, _ = f.parts.Offset()
 	f.hashes = newCanonicalHash(at.form.media.Params["micalg"])
-	f.stream = bufio.NewReaderSize(io.TeeReader(part, f.hashes), readBuffer)
+	f.stream = w.buffered(io.TeeReader(part, f.hashes))
 	f.prefix, _ = f.stream.Peek(1024)
 	f.prefix = bytes.Clone(f.prefix)
 	w.open = append(w.open, f)
@@ -138,7 +138,7 @@ func (f *detachedFrame) finish(w *walk) error {
 		return nil
 	}
 	_, end := f.parts.Offset()
-	signed, err := f.signaturePart()
+	signed, err := f.signaturePart(w, layer)
 	if err != nil {
 		layer.Fault = err
 		return nil
@@ -161,6 +161,7 @@ func (f *detachedFrame) finish(w *walk) error {
 	c := signatures{infos: signed.SignerInfos, content: content, canonical: true, digests: f.hashes.sums(),
 		contentType: signed.EContentType, prefix: f.prefix}
 	w.judge(&c, layer)
+	w.judgeLF(&c, layer)
 	return nil
 }
 
@@ -180,7 +181,7 @@ func preambleSaysNothing(parts *message.Multipart) bool {
 
 // signaturePart reads the second part, which must be a SignedData without content: one that carries its own is the
 // confusion of THREATS A19.
-func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
+func (f *detachedFrame) signaturePart(w *walk, layer *Layer) (*cms.SignedData, error) {
 	part, err := f.parts.NextPart()
 	if err != nil {
 		return nil, ErrMultipart
@@ -191,8 +192,11 @@ func (f *detachedFrame) signaturePart() (*cms.SignedData, error) {
 		return nil, err
 	}
 	form := classify(header)
-	if !isSignatureType(form.media.Type) || form.encoding == "" {
+	if form.kind != signature || form.encoding == "" {
 		return nil, ErrSignature
+	}
+	if !w.deviates(layer, form.compat...) {
+		return nil, layer.Fault
 	}
 	object := cms.NewReader(message.Decode(stream, form.encoding))
 	contentType, err := object.ContentType()
@@ -235,7 +239,7 @@ type signatures struct {
 	infos       []*cms.SignerInfo
 	content     message.Content
 	canonical   bool // hash with bare LF read as CRLF (RFC 8551 section 3.1.1)
-	digests     map[crypto.Hash][]byte
+	digests     map[cms.Hash][]byte
 	contentType []int
 	prefix      []byte
 }
@@ -261,14 +265,14 @@ func (w *walk) judge(c *signatures, layer *Layer) {
 		signers[i].Masked = info.MaskedDigests()
 		layer.Algorithms = append(layer.Algorithms, signers[i].Digest+"/"+signers[i].Algorithm)
 	}
-	layer.Signers = signers
+	layer.Signers = append(layer.Signers, signers...) // nil when there are none
 	readAttributes(layer, c.infos)
 }
 
 // prepare finds what keeps a signature from being verified at all.
 func (c *signatures) prepare(info *cms.SignerInfo, signer *Signer) {
 	switch {
-	case info.Hash == 0 || !info.Hash.Available():
+	case info.Hash == nil:
 		signer.Outcome, signer.Detail = Unsupported, cms.ErrAlgorithm
 	case signer.Certificate == nil:
 		signer.Outcome = NoCertificate
@@ -287,7 +291,7 @@ func (s Signer) pending() bool { return s.Outcome == NotVerified && s.Detail == 
 // the content (THREATS A23: what they announce decides nothing). A read that fails leaves them out; a fault of ours is
 // remembered by the reader.
 func (c *signatures) addDigests(signers []Signer) {
-	missing := map[crypto.Hash]hash.Hash{}
+	missing := map[cms.Hash]hash.Hash{}
 	for i, info := range c.infos {
 		if signers[i].pending() && c.digests[info.Hash] == nil {
 			missing[info.Hash] = info.Hash.New()
@@ -336,7 +340,7 @@ func outcome(err error) Outcome {
 
 // A canonicalHash hashes what is written to it with every bare LF read as CRLF.
 type canonicalHash struct {
-	hashes map[crypto.Hash]hash.Hash
+	hashes map[cms.Hash]hash.Hash
 	asIs   bool // hash the octets as they are
 	cr     bool // the last octet was CR
 }
@@ -351,7 +355,7 @@ var micalgs = map[string]crypto.Hash{
 
 // newCanonicalHash prepares the algorithms that micalg announces; none known: SHA-256, the usual one.
 func newCanonicalHash(micalg string) *canonicalHash {
-	c := &canonicalHash{hashes: map[crypto.Hash]hash.Hash{}}
+	c := &canonicalHash{hashes: map[cms.Hash]hash.Hash{}}
 	for name := range strings.SplitSeq(strings.ToLower(micalg), ",") {
 		if h, ok := micalgs[strings.TrimSpace(name)]; ok {
 			c.hashes[h] = h.New()
@@ -396,8 +400,8 @@ func (c *canonicalHash) feed(p []byte) {
 	}
 }
 
-func (c *canonicalHash) sums() map[crypto.Hash][]byte {
-	sums := map[crypto.Hash][]byte{}
+func (c *canonicalHash) sums() map[cms.Hash][]byte {
+	sums := map[cms.Hash][]byte{}
 	for algorithm, h := range c.hashes {
 		sums[algorithm] = h.Sum(nil)
 	}

@@ -19,10 +19,11 @@ import (
 const (
 	maxLayers         = 10
 	maxPrivateKeyUses = 4
-	maxSignatures     = 40 // verified; the dearest key takes 4 ms for each of two orders of its attributes
+	maxSignatures     = 40 // verified; the dearest key takes 10 ms for each of two orders of its attributes
 	maxEntityHeader   = 64 << 10
 	maxPartsProbed    = 100 // direct children of a multipart looked at for "partial content"
 	readBuffer        = 64 << 10
+	leastBuffer       = 4 << 10
 )
 
 // Keys opens content-encryption keys for one recipient domain. RecipientInfos are DER (RFC 5652 section 6.2).
@@ -55,6 +56,10 @@ var (
 type Options struct {
 	Keys  Keys           // nil: no envelope is opened
 	Spool spool.Settings // where opened ciphertexts go
+
+	// Strict refuses what known senders write and no standard allows (see Deviation); else it is read, and named in
+	// Layer.Compat.
+	Strict bool
 }
 
 // Open walks the layers of a message. An error is a fault of ours (key store, spool, reading the message, ctx): the
@@ -67,5 +72,6 @@ func Open(ctx context.Context, received message.Source, header *message.Header, 
 		return nil, errors.Join(fmt.Errorf("unwrap: %w", err), result.Close())
 	}
 	assignRoles(result.Layers)
+	checkReceiptRequests(result.Layers)
 	return result, nil
 }

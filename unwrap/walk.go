@@ -19,11 +19,13 @@ type walk struct {
 	options Options
 	result  *Result
 
-	prefix, number string  // IMAP section of the current entity: "1/" and "2.1"
-	sealed         bool    // inside a ciphertext of ours
-	open           []frame // signed layers whose content is being read, outermost first
-	verified       int     // signatures
-	fault          error   // what reading a spool said, other than io.EOF: a fault of ours
+	prefix, number string   // IMAP section of the current entity: "1/" and "2.1"
+	compat         []string // deviations of the entity whose layer is added next
+	sealed         bool     // inside a ciphertext of ours
+	open           []frame  // signed layers whose content is being read, outermost first
+	verified       int      // signatures
+	size           int64    // of the spool that is being read
+	fault          error    // what reading a spool said, other than io.EOF: a fault of ours
 }
 
 // A frame is a signed layer whose signatures stand behind the content that is still being read.
@@ -50,15 +52,19 @@ func (w *walk) run() error {
 	header := w.result.header
 	top := &entity{header: header, body: w.section(w.result.received, header.BodyOffset())}
 	at := stage{entity: top, form: classify(header)}
-	if at.form.kind == notSMIME {
+	if err := w.resolve(&at.form, top.body); err != nil {
+		return err
+	}
+	if !w.isLayer(at.form) {
 		return w.probeParts(at)
 	}
 	stream, err := top.body.Open()
 	if err != nil {
 		return err
 	}
-	at.stream = bufio.NewReaderSize(stream, readBuffer)
-	for at.form.kind != notSMIME {
+	w.size = w.result.received.Size()
+	at.stream = w.buffered(stream)
+	for w.isLayer(at.form) {
 		if len(w.result.Layers) == maxLayers {
 			w.result.LimitReached = true
 			break
@@ -75,8 +81,7 @@ func (w *walk) run() error {
 	if err := w.finishOpen(); err != nil {
 		return err
 	}
-	w.cover()
-	return nil
+	return w.cover()
 }
 
 // section is a Content over a Source from an offset on. Read errors are remembered, since the parsers above take any
@@ -118,6 +123,11 @@ func (r *watchedReader) Read(p []byte) (n int, err error) {
 func (w *walk) enter(at stage) (*stage, error) {
 	var next *stage
 	var err error
+	if w.options.Strict && len(at.form.compat) > 0 {
+		w.refuse(at.form.compat...)
+		return nil, nil
+	}
+	w.compat = at.form.compat
 	if at.form.kind == detached {
 		next, err = w.enterDetached(at)
 	} else {
@@ -129,9 +139,14 @@ func (w *walk) enter(at stage) (*stage, error) {
 	return next, err
 }
 
+// buffered returns a reader with a buffer that suits the spool: most mail is small, and clearing memory costs.
+func (w *walk) buffered(r io.Reader) *bufio.Reader {
+	return bufio.NewReaderSize(r, int(min(max(w.size, leastBuffer), readBuffer)))
+}
+
 // add appends a layer and returns its index.
 func (w *walk) add(l Layer) int {
-	l.Sealed = w.sealed
+	l.Sealed, l.Compat, w.compat = w.sealed, append(l.Compat, w.compat...), nil
 	w.result.Layers = append(w.result.Layers, l)
 	return len(w.result.Layers) - 1
 }
@@ -152,14 +167,20 @@ func (w *walk) child(n string) string {
 }
 
 func (w *walk) enterOpaque(at stage) (*stage, error) {
-	o := object{octets: decoded{of: at.entity.body, encoding: at.form.encoding}}
+	o := object{octets: decoded{of: at.entity.body, encoding: at.form.encoding}, strict: w.options.Strict}
 	stream := message.Decode(at.stream, at.form.encoding)
 	if at.bare != nil {
 		o, stream = at.bare.object, at.stream
 	}
 	reader := o.from(stream)
 	index := len(w.result.Layers)
-	next, err := w.enterObject(reader, o)
+	next, err := w.enterObject(reader, o, at.form)
+	if index == len(w.result.Layers) {
+		return nil, err // a name that promised too much
+	}
+	for _, d := range reader.Deviations() {
+		w.result.Layers[index].Compat = append(w.result.Layers[index].Compat, string(d))
+	}
 	if at.bare != nil && w.result.Layers[index].Type == Unreadable {
 		// Nothing that could take the place of the layer around it.
 		outer := &w.result.Layers[at.bare.outer]
@@ -169,11 +190,22 @@ func (w *walk) enterOpaque(at stage) (*stage, error) {
 }
 
 // enterObject adds the layer that an object is.
-func (w *walk) enterObject(reader *cms.Reader, o object) (*stage, error) {
+func (w *walk) enterObject(reader *cms.Reader, o object, f form) (*stage, error) {
 	contentType, err := reader.ContentType()
 	layer := Layer{Type: Unreadable, Role: RoleOther, Part: w.part(), Fault: err}
+	if f.byName() && (err != nil || typeOf(contentType) == "") {
+		return nil, nil
+	}
 	if err == nil {
-		switch layer.Type = typeOf(contentType); layer.Type {
+		layer.Type = typeOf(contentType)
+		if !fitsType(f.media, layer.Type) {
+			if w.options.Strict {
+				w.refuse(CompatSMIMEType)
+				return nil, nil
+			}
+			w.compat = append(w.compat, CompatSMIMEType)
+		}
+		switch layer.Type {
 		case Signed:
 			return w.enterSigned(reader, o)
 		case Enveloped, AuthEnveloped:
@@ -189,6 +221,13 @@ func (w *walk) enterObject(reader *cms.Reader, o object) (*stage, error) {
 	return nil, nil
 }
 
+// refuse adds a layer that compat = "strict" keeps shut.
+func (w *walk) refuse(deviations ...string) {
+	layer := Layer{Type: Unreadable, Role: RoleOther, Part: w.part()}
+	w.deviates(&layer, deviations...)
+	w.add(layer)
+}
+
 // unreadable marks a layer whose object could not be read.
 func (w *walk) unreadable(index int, fault error) {
 	w.result.Layers[index].Type, w.result.Layers[index].Fault = Unreadable, fault
@@ -199,13 +238,20 @@ func (w *walk) unreadable(index int, fault error) {
 // so. The octets are the layer's content.
 func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content, contentType asn1.ObjectIdentifier) (*stage, error) {
 	layer := &w.result.Layers[index]
-	if typeOf(contentType) != "" { // DOM-R10
+	nested := typeOf(contentType) != "" // DOM-R10
+	if p, _ := stream.Peek(1); nested && layer.Type != Signed && len(p) == 1 && p[0] != 0x30 {
+		if !w.deviates(layer, CompatContentType) {
+			return nil, nil
+		}
+		nested = false
+	}
+	if nested {
 		made, err := bareEntity(contentType, octets)
 		if err != nil {
 			return nil, err
 		}
 		layer.Bare, layer.content = true, made
-		return &stage{entity: made, form: form{kind: opaque}, stream: stream, bare: &bare{object{octets, contentType}, index}}, nil
+		return &stage{entity: made, form: form{kind: opaque}, stream: stream, bare: &bare{object{octets: octets, bare: contentType, strict: w.options.Strict}, index}}, nil
 	}
 	if !layer.Detached {
 		w.prefix, w.number = w.part()+"/", ""
@@ -217,9 +263,16 @@ func (w *walk) inside(index int, stream *bufio.Reader, octets message.Content, c
 	if err != nil || inner == nil {
 		return nil, nil // the layer's own end will say what is wrong with it
 	}
+	if !layer.Detached && inner.header.Len() > 0 && !inner.header.CRLF() && !w.deviates(layer, CompatLineEnds) {
+		return nil, nil
+	}
 	layer.content = inner
-	return &stage{entity: inner, form: classify(inner.header), stream: stream}, nil
+	next := &stage{entity: inner, form: classify(inner.header), stream: stream}
+	return next, w.resolve(&next.form, inner.body)
 }
+
+// isLayer reports whether the walk enters an entity. With compat strict the name of a file makes none.
+func (w *walk) isLayer(f form) bool { return f.isLayer() && !(w.options.Strict && f.byName()) }
 
 // finishOpen reads the open layers to their ends, innermost first, and verifies their signatures.
 func (w *walk) finishOpen() error {
@@ -241,7 +294,9 @@ func (w *walk) finishOpen() error {
 // is signed, and nothing stands beside it. Compression between the two does not matter, when it could be undone to its
 // end: what is released is what came out of it, the signature covers that, and who cannot sign what he does not know
 // cannot sign it compressed either.
-func (w *walk) cover() {
+//
+// What is not covered, and has passed the gate so far, is searched for what an attacker who cut it would have left.
+func (w *walk) cover() error {
 	layers := w.result.Layers
 	for i := range layers {
 		if !layers[i].Opened {
@@ -253,7 +308,20 @@ func (w *walk) cover() {
 		}
 		layers[i].Covered = inner < len(layers) && layers[inner].Type == Signed && layers[inner].GoodWithAttributes() &&
 			layers[inner].WholeBody
+		if layers[i].Covered || !layers[i].GateGood {
+			continue
+		}
+		text, err := layers[i].content.octets.Open()
+		if err != nil {
+			return err
+		}
+		found, err := orphans(text)
+		if err != nil {
+			return err
+		}
+		layers[i].GateGood = !found
 	}
+	return nil
 }
 
 // probeParts looks at the direct children of a top-level multipart for S/MIME entities (DESIGN rule 1, DOM-R20).
@@ -272,7 +340,7 @@ func (w *walk) probeParts(at stage) error {
 			break
 		}
 		header, err := message.ReadHeader(bufio.NewReader(part), maxEntityHeader)
-		if err == nil && classify(header).kind != notSMIME {
+		if err == nil && w.isLayer(classify(header)) {
 			w.result.PartialContent = true
 			break
 		}

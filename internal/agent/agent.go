@@ -21,6 +21,7 @@ import (
 type Agent struct {
 	policy     policy.Settings
 	spool      spool.Settings
+	strict     bool                  // compat
 	rings      map[string]*keys.Ring // by recipient domain, A-label
 	firstRing  *keys.Ring            // of the first domain, for recipients that are not known
 	trust      *trust.Store

@@ -421,3 +421,12 @@ func TestNamingProfilesAgree(t *testing.T) {
 	}
 	equal(t, "profiles of the configuration", strings.Fields(field.Tag.Get("enum")), trust.Profiles())
 }
+
+// A setting for a partner who has no domain would be lost without a word.
+func TestPartnerWithoutDomain(t *testing.T) {
+	c := config.Default()
+	c.Partners = []config.Partner{{Domain: "192.0.2.1", Unauthenticated: "keep"}}
+	if _, err := New(c, Options{}); err == nil || !strings.Contains(err.Error(), "partner") {
+		t.Errorf("error %v", err)
+	}
+}

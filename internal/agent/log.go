@@ -21,6 +21,9 @@ func (a *Agent) logResults(p *passage) {
 			if d.Reason != "" {
 				line = append(line, "reason", string(d.Reason))
 			}
+			if len(d.Compat) > 0 {
+				line = append(line, "compat", strings.Join(d.Compat, ", "))
+			}
 		}
 		level, message := slog.LevelInfo, "delivered"
 		switch {

@@ -59,7 +59,7 @@ func (m *mail) open(ctx context.Context, ring *keys.Ring) (*opened, error) {
 	if o := m.opened[ring]; o != nil {
 		return o, nil
 	}
-	options := unwrap.Options{Spool: m.agent.spool}
+	options := unwrap.Options{Spool: m.agent.spool, Strict: m.agent.strict}
 	if ring != nil {
 		options.Keys = ring
 	}

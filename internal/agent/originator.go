@@ -99,25 +99,36 @@ func isGroup(value string) bool {
 // maxWatched bounds the octets of the fields of one name that are kept for policy.
 const maxWatched = 1 << 20
 
+// A Subject that is too long is read as far as any reader shows it, and not for ever.
+const (
+	subjectHead = 4 << 10
+	maxHeads    = 64
+)
+
 // watchedFields collects the fields that policy may have to change, top first. One that is too long to be read, or comes
-// after too many, is handed on by its first octets: such an Authentication-Results cannot be read strictly, and goes. A
-// Subject like that is left as it is.
+// after too many, is handed on by its first octets: such an Authentication-Results cannot be read strictly, and goes. Of
+// a Subject like that the beginning is read, which is where it may imitate our warning.
 func watchedFields(header *message.Header) ([]policy.Field, error) {
 	var fields []policy.Field
+	heads := 0
 	for _, name := range policy.Watched() {
 		room, unread := maxWatched, []byte(name+": (")
 		for _, i := range header.Find(name) {
 			raw, err := readWithin(header, i, &room)
+			cut := false
 			if errors.Is(err, message.ErrFieldTooLong) {
+				raw, err, cut = unread, nil, true
 				if name == "subject" {
-					continue
+					if heads++; heads > maxHeads {
+						continue
+					}
+					raw, err = header.Head(i, subjectHead)
 				}
-				raw, err = unread, nil
 			}
 			if err != nil {
 				return nil, err
 			}
-			fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw})
+			fields = append(fields, policy.Field{Index: i, Name: name, Raw: raw, Cut: cut})
 		}
 	}
 	if header.BareCR() {

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"paperknife/internal/message"
 	"paperknife/internal/policy"
@@ -169,4 +171,36 @@ func FuzzFrom(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The flag to the user: a Subject that is too long to be read, or stands behind many, is no way around it.
+func TestForgedSubjectTooLong(t *testing.T) {
+	forged := "Subject: [Warning: sealed by example.com, not by the sender's domain] Hello"
+	long := strings.Repeat("\r\n x", 40_000)
+	honest := "Subject: Figures" + long + "\r\n"
+	a := &Agent{log: slog.New(slog.DiscardHandler), now: time.Now, policy: policy.Settings{AuthservID: "mx.example.net"}}
+	for name, test := range map[string]struct{ field, want, not string }{
+		"long":        {forged + long + "\r\n", "Subject: ?Warning: sealed by example.com", "[Warning"},
+		"long honest": {honest, honest, "?"},
+		"second":      {honest + forged + long + "\r\n", "Subject: ?Warning: sealed by example.com", "[Warning"},
+		"after many":  {strings.Repeat("Subject: "+strings.Repeat("a", 60_000)+"\r\n", 20) + forged + "\r\n", "Subject: ?Warning: sealed by example.com", "[Warning"},
+	} {
+		received := spool.FromBytes([]byte("From: a@example.com\r\n" + test.field + "To: b@example.net\r\n\r\nbody\r\n"))
+		m, err := a.newMail(received)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := m.open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, view := m.decide(o, policy.ClassReceived)
+		var b strings.Builder
+		if err := view.Write(&b, message.CRLF); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.String(); !strings.Contains(text, test.want) || strings.Contains(text, test.not) || !strings.HasSuffix(text, "To: b@example.net\r\n\r\nbody\r\n") {
+			t.Errorf("%s: %.300q", name, text)
+		}
+	}
 }

@@ -27,8 +27,8 @@ type Options struct {
 // read when the first message needs them, so that a filter that gets plain mail does without.
 func New(c *config.Config, o Options) (*Agent, error) {
 	a := &Agent{
-		policy:    policySettings(c),
 		spool:     SpoolSettings(c),
+		strict:    c.Compat == "strict",
 		rings:     map[string]*keys.Ring{},
 		target:    o.Target,
 		classes:   map[string]policy.Class{},
@@ -46,7 +46,7 @@ func New(c *config.Config, o Options) (*Agent, error) {
 	for address, class := range c.MUA.Users {
 		a.classes[classKey(address, "")] = policy.Class(class)
 	}
-	return a, errors.Join(a.loadKeys(c), a.loadTrust(c), a.openStores(c))
+	return a, errors.Join(a.loadPolicy(c), a.loadKeys(c), a.loadTrust(c), a.openStores(c))
 }
 
 // SpoolSettings are those of [spool].
@@ -54,8 +54,8 @@ func SpoolSettings(c *config.Config) spool.Settings {
 	return spool.Settings{Dir: c.Spool.Dir, Memory: int64(c.Spool.Memory)}
 }
 
-func policySettings(c *config.Config) policy.Settings {
-	s := policy.Settings{
+func (a *Agent) loadPolicy(c *config.Config) error {
+	a.policy = policy.Settings{
 		AuthservID:        c.AuthservID,
 		TrustedIDs:        c.TrustedAuthservIDs,
 		Enforce:           policy.Enforcement(c.Policy.Enforce),
@@ -63,15 +63,18 @@ func policySettings(c *config.Config) policy.Settings {
 		Unauthenticated:   map[string]policy.Unauthenticated{},
 	}
 	if own := c.Policy.Domsec.Enforce; own != "" {
-		s.Enforce = policy.Enforcement(own)
+		a.policy.Enforce = policy.Enforcement(own)
 	}
 	for _, p := range c.Partners {
 		domain, err := trust.NormalizeDomain(p.Domain)
-		if err == nil && p.Unauthenticated == string(policy.UnauthenticatedKeep) {
-			s.Unauthenticated[domain] = policy.UnauthenticatedKeep
+		if err != nil {
+			return fmt.Errorf("partner %q: %w", p.Domain, err)
+		}
+		if p.Unauthenticated == string(policy.UnauthenticatedKeep) {
+			a.policy.Unauthenticated[domain] = policy.UnauthenticatedKeep
 		}
 	}
-	return s
+	return nil
 }
 
 func (a *Agent) loadKeys(c *config.Config) error {
@@ -82,8 +85,8 @@ func (a *Agent) loadKeys(c *config.Config) error {
 		}
 		var pairs []keys.Pair
 		for _, k := range d.Keys {
-			if k.Cert != "" {
-				pairs = append(pairs, keys.Pair{Cert: k.Cert, Key: k.Key})
+			if pair, ok := KeyPair(k); ok {
+				pairs = append(pairs, pair)
 			}
 		}
 		ring, err := keys.Load(pairs)
@@ -96,6 +99,12 @@ func (a *Agent) loadKeys(c *config.Config) error {
 		}
 	}
 	return nil
+}
+
+// KeyPair says where a key of the configuration is; not ok for one that is not complete.
+func KeyPair(k config.Key) (pair keys.Pair, ok bool) {
+	pair = keys.Pair{Cert: k.Cert, Key: k.Key, PKCS12: k.PKCS12, PasswordFile: k.PasswordFile, PKCS11: k.PKCS11}
+	return pair, k.PKCS12 != "" || k.PKCS11 != "" || k.Cert != "" && k.Key != ""
 }
 
 func (a *Agent) loadTrust(c *config.Config) (err error) {

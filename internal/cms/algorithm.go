@@ -3,15 +3,11 @@ package cms
 import (
 	"bytes"
 	"crypto"
-	"crypto/aes"
 	"encoding/asn1"
 
 	_ "crypto/sha1" // the hashes of the table
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-
-	"golang.org/x/crypto/cryptobyte"
-	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // An AlgorithmIdentifier names an algorithm and its parameters.
@@ -25,7 +21,7 @@ func (a AlgorithmIdentifier) plain() bool {
 	return a.Parameters == nil || bytes.Equal(a.Parameters, []byte{tagNull, 0})
 }
 
-// digests is every message digest this package computes. MD5 is not among them and never will be (THREATS A24).
+// digests is every message digest this package computes, but for SHAKE256, which has no crypto.Hash. MD5 is not among them and never will be (THREATS A24).
 var digests = []struct {
 	name string
 	hash crypto.Hash
@@ -48,26 +44,6 @@ func digestHash(a AlgorithmIdentifier) crypto.Hash {
 	return 0
 }
 
-// digestName names a message digest.
-func digestName(a AlgorithmIdentifier) string {
-	for _, d := range digests {
-		if d.oid.Equal(a.Algorithm) {
-			return d.name
-		}
-	}
-	return algorithmName(a.Algorithm)
-}
-
-// hashName names a hash of the table.
-func hashName(h crypto.Hash) string {
-	for _, d := range digests {
-		if d.hash == h {
-			return d.name
-		}
-	}
-	return ""
-}
-
 // refused are names of algorithms that mail is made with and that this package does not verify or open.
 var refused = []struct {
 	name string
@@ -75,8 +51,6 @@ var refused = []struct {
 }{
 	{"md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
 	{"rsa-md5", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}},
-	{"ed448", asn1.ObjectIdentifier{1, 3, 101, 113}},
-	{"des-ede3-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}},
 	{"rc2-cbc", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2}},
 	{"des-cbc", asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}},
 }
@@ -91,56 +65,17 @@ func algorithmName(oid asn1.ObjectIdentifier) string {
 	return oid.String()
 }
 
-// A cipherMode is a mode of operation of AES, with the type of object that it belongs to.
-type cipherMode int
-
-const (
-	modeCBC cipherMode = iota // EnvelopedData
-	modeGCM                   // AuthEnvelopedData
-)
-
-// ciphers is every content cipher this package opens, by exact OBJECT IDENTIFIER (THREATS A05).
-var ciphers = []struct {
-	name string
-	size int // octets of the key
-	mode cipherMode
-	oid  asn1.ObjectIdentifier
-}{
-	{"aes128-cbc", 16, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}},
-	{"aes192-cbc", 24, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}},
-	{"aes256-cbc", 32, modeCBC, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}},
-	{"aes128-gcm", 16, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 6}},
-	{"aes192-gcm", 24, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 26}},
-	{"aes256-gcm", 32, modeGCM, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 46}},
-}
-
-// parameters reads the parameters of a cipher. Any form but the one that the standards print is refused (THREATS A05).
-func (m cipherMode) parameters(der []byte) (iv []byte, tagSize int, ok bool) {
-	s := cryptobyte.String(der)
-	var octets, seq cryptobyte.String
-	if m == modeCBC {
-		// AES-IV ::= OCTET STRING (SIZE(16)), RFC 3565 4.1
-		ok = s.ReadASN1(&octets, casn1.OCTET_STRING) && s.Empty() && len(octets) == aes.BlockSize
-		return octets, 0, ok
-	}
-	// GCMParameters ::= SEQUENCE { aes-nonce OCTET STRING, aes-ICVlen INTEGER (12..16) DEFAULT 12 }, RFC 5084 3.2.
-	// A nonce of another length than 12 octets is allowed there and used nowhere (THREATS A08).
-	tagSize = minTag
-	if !s.ReadASN1(&seq, casn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1(&octets, casn1.OCTET_STRING) {
-		return nil, 0, false
-	}
-	if !seq.Empty() && (!seq.ReadASN1Integer(&tagSize) || !seq.Empty()) {
-		return nil, 0, false
-	}
-	ok = len(octets) == gcmNonce && tagSize >= minTag && tagSize <= aes.BlockSize
-	return octets, tagSize, ok
-}
-
 // Keys and key transport: RFC 8017 A, RFC 5480.
 var (
 	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 	oidRSASSAPSS     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidSHAKE256      = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 12}
+	oidSHAKE256Len   = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 18}
 	oidEd25519       = asn1.ObjectIdentifier{1, 3, 101, 112}
+	oidEd448         = asn1.ObjectIdentifier{1, 3, 101, 113}
+	oidMLDSA44       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}
+	oidMLDSA65       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 18}
+	oidMLDSA87       = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 19}
 	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
 	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}

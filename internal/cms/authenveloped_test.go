@@ -169,7 +169,7 @@ func TestA07Modes(t *testing.T) {
 		"CFB":             {oid: aes256(44), params: iv},
 		"ECB":             {oid: aes256(41), params: []byte{}},
 		"OFB, GCM params": {oid: aes256(43)},
-		"CCM":             {oid: aes256(47)},
+		"3DES":            {oid: oidOf("des-ede3-cbc"), params: octetString(make([]byte, 8))},
 	} {
 		for _, size := range []int{20, decryptSize + 1} {
 			e.plaintext = make([]byte, size)

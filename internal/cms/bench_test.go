@@ -137,3 +137,79 @@ func BenchmarkAuthDecrypt(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSignatures is what one signature of each kind costs.
+func BenchmarkSignatures(b *testing.B) {
+	for _, file := range []string{"signed-rsa", "signed-p256", "pss-sha256", "pss-mgf1sha1", "ed25519", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"} {
+		b.Run(file, func(b *testing.B) {
+			v, err := verify(bytes.NewReader(testdata(b, file+".der")), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			si := v.signed.SignerInfos[0]
+			cert, digest := si.Certificate(v.signed.Certificates), v.signed.Digest(si.Hash)
+			for b.Loop() {
+				if err := si.Verify(cert, digest, OIDData); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecryptCCM(b *testing.B) {
+	benchAEAD(b, "aes128-ccm", seq(octetString(make([]byte, 8)), number(16)), 16)
+}
+
+func BenchmarkDecryptChaCha(b *testing.B) {
+	benchAEAD(b, "chacha20-poly1305", octetString(make([]byte, 12)), 32)
+}
+
+func benchAEAD(b *testing.B, name string, params []byte, keySize int) {
+	info := seq(marshalOID(OIDData), algorithm(oidOf(name), params), appendElement(nil, tagContextPrimitive, make([]byte, benchSize)))
+	object := seq(marshalOID(OIDAuthEnvelopedData), tagged(0, seq(number(0), set(), info, octetString(make([]byte, 16)))))
+	again := func() (io.Reader, error) { return bytes.NewReader(object), nil }
+	b.SetBytes(benchSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		src, _ := again()
+		a, err := NewReader(src).AuthEnvelopedData()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := a.Decrypt(make([]byte, keySize), again, io.Discard); err != ErrDecrypt {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecryptDES3(b *testing.B) {
+	object := enveloping{oid: oidOf("des-ede3-cbc"), params: octetString(make([]byte, 8)), ciphertext: appendElement(nil, tagContextPrimitive, make([]byte, benchSize/16))}.der(b)
+	b.SetBytes(benchSize / 16)
+	for b.Loop() {
+		e, err := NewReader(bytes.NewReader(object)).EnvelopedData()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Decrypt(make([]byte, 24), io.Discard); err != nil && err != ErrDecrypt {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What is compressed as text is.
+func BenchmarkExpand(b *testing.B) {
+	content := words(4 << 20)
+	object := compressing{content: content}.der(b)
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := NewReader(bytes.NewReader(object)).CompressedData()
+		if err == nil {
+			err = c.Finish()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (b *ber) fill() error {
 	case b.buf == nil:
 		to = make([]byte, smallBuffer)
 	case b.w == len(b.buf) && b.w < bufferSize:
-		to = make([]byte, bufferSize)
+		to = make([]byte, min(2*len(b.buf), bufferSize))
 	}
 	b.base += int64(b.r)
 	b.w = copy(to, b.buf[b.r:b.w])

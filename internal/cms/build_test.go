@@ -7,7 +7,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/asn1"
 	"testing"
 )
@@ -46,15 +45,11 @@ func attribute(oid asn1.ObjectIdentifier, values ...[]byte) []byte {
 
 func identifier(t testing.TB, der []byte) []byte {
 	t.Helper()
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
+	c, ok := parseCertificate(der)
+	if !ok {
+		t.Fatal("no certificate")
 	}
-	serial, err := asn1.Marshal(c.SerialNumber)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seq(c.RawIssuer, serial)
+	return seq(c.issuer, appendElement(nil, tagInteger, c.serial))
 }
 
 // A signing is a SignedData by the test's RSA key, with everything that a test wants otherwise.
@@ -71,6 +66,8 @@ type signing struct {
 	signature []byte // algorithm; default rsaEncryption
 	unsigned  []byte // whole element
 	certs     []byte // content of certificates; default that of the signer
+	signer    []byte // certificate; default that of the RSA key
+	sign      func(message []byte) []byte
 	trailer   []byte
 }
 
@@ -94,8 +91,20 @@ func (s signing) der(t testing.TB) []byte {
 	if s.signature == nil {
 		s.signature = algorithm(oidRSAEncryption, null)
 	}
+	if s.signer == nil {
+		s.signer = cert(t, "rsa")
+	}
 	if s.certs == nil {
-		s.certs = cert(t, "rsa")
+		s.certs = s.signer
+	}
+	if s.sign == nil {
+		s.sign = func(message []byte) []byte {
+			signature, err := signerKey(t, "rsa").Sign(rand.Reader, sum(s.hash, message), s.hash)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return signature
+		}
 	}
 	if s.attrs == nil {
 		s.attrs = [][]byte{
@@ -103,7 +112,7 @@ func (s signing) der(t testing.TB) []byte {
 			attribute(OIDAttrMessageDigest, octetString(sum(s.hash, s.content))),
 		}
 	}
-	info := [][]byte{number(1), identifier(t, cert(t, "rsa")), s.digestAlg}
+	info := [][]byte{number(1), identifier(t, s.signer), s.digestAlg}
 	over := s.content
 	if !s.noAttrs {
 		info = append(info, tagged(0, s.attrs...))
@@ -112,16 +121,12 @@ func (s signing) der(t testing.TB) []byte {
 	if s.signOver != nil {
 		over = s.signOver
 	}
-	signature, err := signerKey(t, "rsa").Sign(rand.Reader, sum(s.hash, over), s.hash)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info = append(info, s.signature, octetString(signature), s.unsigned)
+	info = append(info, s.signature, octetString(s.sign(over)), s.unsigned)
 	signed := seq(number(1), set(s.digests), seq(marshalOID(s.oid), tagged(0, s.eContent)), tagged(0, s.certs), set(seq(info...)))
 	return append(seq(marshalOID(OIDSignedData), tagged(0, signed)), s.trailer...)
 }
 
-func sum(h crypto.Hash, p []byte) []byte {
+func sum(h Hash, p []byte) []byte {
 	state := h.New()
 	state.Write(p)
 	return state.Sum(nil)
@@ -202,11 +207,12 @@ type authEnveloping struct {
 	attrs       [][]byte // authAttrs, in the order of DER
 	rawAttrs    []byte   // whole element in their place
 	tagSize     int
-	mac         []byte                  // in place of the right one; whole element
-	ciphertext  func(raw []byte) []byte // the element; default: primitive
-	transport   []byte                  // key encryption algorithm
-	encrypted   []byte                  // encrypted key
-	unauthAttrs []byte                  // whole element
+	mac         []byte                                    // in place of the right one; whole element
+	ciphertext  func(raw []byte) []byte                   // the element; default: primitive
+	transport   []byte                                    // key encryption algorithm
+	encrypted   []byte                                    // encrypted key
+	unauthAttrs []byte                                    // whole element
+	seal        func(e authEnveloping, aad []byte) []byte // default: AES-GCM
 }
 
 func (e authEnveloping) der(t testing.TB) []byte {
@@ -240,15 +246,10 @@ func (e authEnveloping) der(t testing.TB) []byte {
 			e.rawAttrs = tagged(1, e.attrs...)
 		}
 	}
-	block, err := aes.NewCipher(e.key)
-	if err != nil {
-		t.Fatal(err)
+	if e.seal == nil {
+		e.seal = func(e authEnveloping, aad []byte) []byte { return sealGCM(t, e, aad) }
 	}
-	g, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed := g.Seal(nil, e.nonce, e.plaintext, aad)
+	sealed := e.seal(e, aad)
 	raw := sealed[:len(e.plaintext)]
 	if e.mac == nil {
 		e.mac = octetString(sealed[len(e.plaintext):][:min(e.tagSize, 16)])
@@ -266,6 +267,19 @@ func (e authEnveloping) der(t testing.TB) []byte {
 	recipient := seq(number(0), identifier(t, cert(t, "rsa")), e.transport, octetString(e.encrypted))
 	info := seq(marshalOID(e.contentType), algorithm(e.oid, e.params), element)
 	return seq(marshalOID(OIDAuthEnvelopedData), tagged(0, seq(number(0), set(recipient), info, e.rawAttrs, e.mac, e.unauthAttrs)))
+}
+
+func sealGCM(t testing.TB, e authEnveloping, aad []byte) []byte {
+	t.Helper()
+	block, err := aes.NewCipher(e.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Seal(nil, e.nonce, e.plaintext, aad)
 }
 
 // pieces returns the ciphertext as OpenSSL writes it with -stream, each piece of at most n octets.

@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/subtle"
 	"io"
@@ -19,12 +18,13 @@ func (e *EnvelopedData) decryptCBC(key []byte, w io.Writer) (good int, err error
 	if err != nil {
 		return 0, err
 	}
-	block, err := aes.NewCipher(key)
+	block, err := e.cipher.newBlock(key)
 	if err != nil {
 		return 0, err
 	}
+	size := block.BlockSize()
 	mode := cipher.NewCBCDecrypter(block, e.iv)
-	buf := make([]byte, aes.BlockSize+decryptSize)
+	buf := make([]byte, size+decryptSize)
 	held := 0 // octets of plaintext at the start of buf: none, or the last block
 	for {
 		n, err := e.ciphertext.fill(buf[held : held+decryptSize])
@@ -32,26 +32,26 @@ func (e *EnvelopedData) decryptCBC(key []byte, w io.Writer) (good int, err error
 			return 0, err
 		}
 		e.stats.Ciphertext += int64(n)
-		whole := n - n%aes.BlockSize
+		whole := n - n%size
 		mode.CryptBlocks(buf[held:held+whole], buf[held:held+whole])
-		e.stats.Blocks += int64(whole / aes.BlockSize)
+		e.stats.Blocks += int64(whole / size)
 		have := held + whole
 		if err == io.EOF {
 			good &= subtle.ConstantTimeEq(int32(n), int32(whole))
-			return e.last(buf[:have], good, w)
+			return e.last(buf[:have], size, good, w)
 		}
-		if err := e.write(w, buf[:have-aes.BlockSize]); err != nil {
+		if err := e.write(w, buf[:have-size]); err != nil {
 			return 0, err
 		}
-		held = copy(buf, buf[have-aes.BlockSize:have])
+		held = copy(buf, buf[have-size:have])
 	}
 }
 
 // last writes the last plaintext without its padding.
-func (e *EnvelopedData) last(p []byte, good int, w io.Writer) (int, error) {
+func (e *EnvelopedData) last(p []byte, size, good int, w io.Writer) (int, error) {
 	padding, ok := 0, 0
 	if len(p) > 0 {
-		padding, ok = paddingLength(p[len(p)-aes.BlockSize:])
+		padding, ok = paddingLength(p[len(p)-size:])
 	}
 	e.stats.Paddings++
 	good &= ok
@@ -59,7 +59,7 @@ func (e *EnvelopedData) last(p []byte, good int, w io.Writer) (int, error) {
 }
 
 // paddingLength returns the number of padding octets in the last block, in the same time for every block: n octets
-// of value n, n from 1 to 16. When they are wrong it returns 0 for both.
+// of value n, n from 1 to the size of a block. When they are wrong it returns 0 for both.
 func paddingLength(block []byte) (n, ok int) {
 	pad := int(block[len(block)-1])
 	ok = subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, len(block))

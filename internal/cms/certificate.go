@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -131,32 +132,38 @@ func rsaKey(der []byte) *rsa.PublicKey {
 
 // namedCurve returns the curve that ECParameters name.
 func namedCurve(parameters []byte) elliptic.Curve {
-	s := cryptobyte.String(parameters)
-	var oid asn1.ObjectIdentifier
-	if !s.ReadASN1ObjectIdentifier(&oid) || !s.Empty() {
-		return nil
-	}
 	switch {
-	case oid.Equal(oidP256):
+	case isOID(parameters, oidP256):
 		return elliptic.P256()
-	case oid.Equal(oidP384):
+	case isOID(parameters, oidP384):
 		return elliptic.P384()
-	case oid.Equal(oidP521):
+	case isOID(parameters, oidP521):
 		return elliptic.P521()
 	}
 	return nil
 }
 
-func ecdsaKey(parameters, point []byte) *ecdsa.PublicKey {
+// isOID reports whether der is this OBJECT IDENTIFIER and nothing else.
+func isOID(der []byte, want asn1.ObjectIdentifier) bool {
+	s := cryptobyte.String(der)
+	var oid asn1.ObjectIdentifier
+	return s.ReadASN1ObjectIdentifier(&oid) && s.Empty() && oid.Equal(want)
+}
+
+// ecdsaKey returns the key and the name of its curve; nil for a curve or a point that is not used here.
+func ecdsaKey(parameters, point []byte) (*ecdsa.PublicKey, string) {
+	if b := brainpoolCurve(parameters); b != nil {
+		return b.key(point), b.name
+	}
 	curve := namedCurve(parameters)
 	if curve == nil {
-		return nil
+		return nil, ""
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {
-		return nil
+		return nil, ""
 	}
-	return key
+	return key, fmt.Sprintf("p%d", curve.Params().BitSize)
 }
 
 // bits returns the size of the key, without asking whether it can be used.
@@ -170,8 +177,13 @@ func (c *certificate) bits() int {
 		if curve := namedCurve(c.keyAlgorithm.Parameters); curve != nil {
 			return curve.Params().BitSize
 		}
+		if b := brainpoolCurve(c.keyAlgorithm.Parameters); b != nil {
+			return b.curve.Params().BitSize
+		}
 	case c.keyAlgorithm.Algorithm.Equal(oidEd25519):
-		return 8 * len(c.key)
+		return 256
+	case c.keyAlgorithm.Algorithm.Equal(oidEd448):
+		return 448
 	}
 	return 0
 }

@@ -15,12 +15,19 @@ type Envelope struct {
 	KeySize           int    // octets of a content-encryption key; 0 for a cipher that does not belong here, or unfit parameters
 	Cipher            string // "aes256-cbc"; for an unknown cipher its name or OBJECT IDENTIFIER
 
-	reader     *Reader
+	reader *Reader
+	// Authenticated reports that a tag covers the ciphertext. Decrypt then writes nothing before it was found right.
+	Authenticated bool
+	// Weak reports a cipher that should no longer be used.
+	Weak bool
+
 	b          *ber
-	ciphertext octets
-	mode       cipherMode // what the type of the object asks for
+	ciphertext ciphertext
+	cipher     cipherMode
+	tagBehind  *withTag // the ciphertext, where its tag stands behind it
 	iv         []byte
-	tagSize    int // octets of the mac, of an AuthEnvelopedData
+	keyInfo    []byte // of the derivation of the key; nil when it is used as it came
+	tagSize    int    // octets of the mac, of an AuthEnvelopedData
 	taken      bool
 	stats      Stats
 }
@@ -122,27 +129,56 @@ func (e *Envelope) encryptedContentInfo() error {
 	if !ok {
 		return syntax("encryptedContent is missing")
 	}
-	e.ciphertext, err = newOctets(e.b, el)
+	string, err := newOctets(e.b, el)
+	e.ciphertext = &string
+	if e.tagBehind != nil {
+		e.tagBehind.of = e.ciphertext
+		e.ciphertext = e.tagBehind
+	}
 	return err
 }
 
-// setCipher takes a cipher of the table whose mode belongs into this type of object. AEAD in an EnvelopedData, and
-// anything else in an AuthEnvelopedData, would turn one key into an oracle for another mode (THREATS A06, A07).
+// setCipher takes a cipher of the table whose mode belongs into this type of object. Anything without authentication in
+// an AuthEnvelopedData would turn one key into an oracle for another mode, and so might AEAD in an EnvelopedData
+// (THREATS A06, A07). A lenient reader takes AES-GCM there, which is then authenticated as anywhere.
 func (e *Envelope) setCipher(a AlgorithmIdentifier) {
 	e.ContentEncryption = a
+	a, e.keyInfo = underHKDF(a)
 	e.Cipher = algorithmName(a.Algorithm)
 	for _, c := range ciphers {
-		if !c.oid.Equal(a.Algorithm) {
-			continue
-		}
-		e.Cipher = c.name
-		if c.mode != e.mode {
+		if c.oid.Equal(a.Algorithm) {
+			e.Cipher = c.name
+			e.setMode(c.mode, c.size, a.Parameters)
 			return
 		}
-		if iv, tagSize, ok := c.mode.parameters(a.Parameters); ok {
-			e.KeySize, e.iv, e.tagSize = c.size, iv, tagSize
+	}
+}
+
+func (e *Envelope) setMode(mode cipherMode, keySize int, parameters []byte) {
+	var deviations []Deviation
+	lenient := e.reader.Lenient
+	behind := mode.authenticates() && !e.Authenticated
+	switch {
+	case mode.authenticates() == e.Authenticated:
+	case lenient && mode == modeGCM:
+		deviations = append(deviations, GCMInEnvelopedData)
+	default:
+		return
+	}
+	iv, tagSize, ok := mode.parameters(parameters)
+	if !ok && lenient {
+		if iv, tagSize, ok = mode.lenientParameters(parameters); ok {
+			deviations = append(deviations, GCMNonceAlone)
 		}
 	}
+	if !ok {
+		return
+	}
+	e.KeySize, e.cipher, e.iv, e.tagSize, e.Weak = keySize, mode, iv, tagSize, mode.weak()
+	if behind {
+		e.Authenticated, e.tagBehind = true, &withTag{tag: make([]byte, tagSize)}
+	}
+	e.reader.deviates(deviations...)
 }
 
 // Stats returns what Decrypt has done.
@@ -164,7 +200,10 @@ func (e *Envelope) fitKey(key []byte) (fit []byte, good int, err error) {
 		good = 1
 		copy(fit, key)
 	}
-	return fit, good, nil
+	if e.keyInfo != nil {
+		fit, err = deriveCEK(fit, e.keyInfo)
+	}
+	return fit, good, err
 }
 
 func (e *Envelope) randomKey() ([]byte, error) {

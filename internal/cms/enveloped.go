@@ -11,7 +11,7 @@ func (r *Reader) EnvelopedData() (*EnvelopedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &EnvelopedData{Envelope{reader: r, b: b, mode: modeCBC}}
+	e := &EnvelopedData{Envelope{reader: r, b: b}}
 	if err := e.begin(); err != nil {
 		return nil, err
 	}
@@ -39,12 +39,20 @@ func (e *EnvelopedData) finish() error {
 // ContentInfo. Whatever is wrong with the key, the length of the ciphertext or its padding, the same operations take
 // place and the error is ErrDecrypt; what was written is then worth nothing. Structure that is wrong is ErrSyntax,
 // an unknown cipher ErrAlgorithm; errors of w and of the source pass through.
-func (e *EnvelopedData) Decrypt(key []byte, w io.Writer) error {
-	if e.KeySize == 0 {
+//
+// An object that is Authenticated, which only a lenient Reader lets through, is ErrAlgorithm here: DecryptAgain takes it.
+func (e *EnvelopedData) Decrypt(key []byte, w io.Writer) error { return e.DecryptAgain(key, nil, w) }
+
+// DecryptAgain is Decrypt, and takes an object that is Authenticated too, as AuthEnvelopedData.Decrypt does.
+func (e *EnvelopedData) DecryptAgain(key []byte, again func() (io.Reader, error), w io.Writer) error {
+	if e.KeySize == 0 || e.Authenticated && again == nil {
 		return ErrAlgorithm
 	}
 	if !e.take() {
 		return errTaken
+	}
+	if e.Authenticated {
+		return e.decryptBehind(key, again, w)
 	}
 	good, err := e.decryptCBC(key, w)
 	if err != nil {
@@ -57,4 +65,21 @@ func (e *EnvelopedData) Decrypt(key []byte, w io.Writer) error {
 		return ErrDecrypt
 	}
 	return nil
+}
+
+// decryptBehind decrypts what has its tag behind it.
+func (e *EnvelopedData) decryptBehind(key []byte, again func() (io.Reader, error), w io.Writer) error {
+	finish := func() (trailer, error) { return trailer{mac: e.tagBehind.tag}, e.finish() }
+	reread := func() (ciphertext, error) {
+		src, err := again()
+		if err != nil {
+			return nil, err
+		}
+		second, err := e.reader.another(src).EnvelopedData()
+		if err != nil {
+			return nil, err
+		}
+		return second.ciphertext, nil
+	}
+	return e.decryptAuthenticated(key, finish, reread, w)
 }

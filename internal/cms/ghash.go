@@ -3,7 +3,6 @@ package cms
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/subtle"
 	"encoding/binary"
 )
 
@@ -167,7 +166,9 @@ func (g *GCMTag) Sum(aad []byte) [aes.BlockSize]byte {
 	return tag
 }
 
-// sameTag compares a tag that may be cut to 12 octets or more (RFC 5084 3.2): 1 when it is right.
-func sameTag(tag [aes.BlockSize]byte, mac []byte) int {
-	return subtle.ConstantTimeCompare(tag[:len(mac)], mac)
-}
+// gcmTagger is a GCMTag as a tagger: it may learn of the additional data last.
+type gcmTagger struct{ *GCMTag }
+
+func (g gcmTagger) add(p []byte) { g.Add(p) }
+
+func (g gcmTagger) sum(aad []byte) ([aes.BlockSize]byte, bool) { return g.Sum(aad), true }

@@ -120,7 +120,7 @@ func verify(src io.Reader, detached []byte, extra ...[]byte) (*verified, error) 
 	}
 	for _, si := range s.SignerInfos {
 		var digest []byte
-		if si.Hash != 0 {
+		if si.Hash != nil {
 			if digest = s.Digest(si.Hash); digest == nil {
 				h := si.Hash.New()
 				h.Write(v.content)

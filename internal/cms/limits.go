@@ -16,6 +16,9 @@ const (
 	maxSignerInfos      = 32       // elements of signerInfos
 	maxSigners          = 8 << 20  // octets of all of them; room for large unsigned attributes (THREATS A22)
 	maxAttributes       = 256      // signed attributes of one signer
+	maxCapabilities     = 128      // in smimeCapabilities
+	maxLabels           = 64       // in equivalentLabels
+	maxGeneralNames     = 256      // in one GeneralNames, or sets of them in a receiptList
 	maxAuthAttrs        = 64 << 10 // octets of authenticated attributes
 	maxRecipientInfos   = 10000    // recipients in recipientInfos
 	maxRecipients       = 8 << 20  // octets of all of them

@@ -114,7 +114,7 @@ func TestEnvelopedByOpenSSL(t *testing.T) {
 		{"enveloped-oaep512label", "aes128-cbc", nil},
 		{"enveloped-kari-rsa", "aes256-cbc", nil},
 		{"enveloped-kari", "aes256-cbc", ErrDecrypt}, // no RecipientInfo of ours: no key
-		{"enveloped-des3", "des-ede3-cbc", ErrAlgorithm},
+		{"enveloped-des3", "des-ede3-cbc", nil},
 	} {
 		for how, reader := range readers {
 			t.Run(test.file+"/"+how, func(t *testing.T) {

@@ -75,12 +75,9 @@ func (r *Reader) begin() (asn1.ObjectIdentifier, error) {
 		return nil, syntax("content type %v inside one that is said to be %v", got, r.contentType)
 	}
 	r.wrapped = true
-	r.deviations = append(r.deviations, ContentInfoInside)
+	r.deviates(ContentInfoInside)
 	return got, nil
 }
-
-// Deviations returns what was let through so far, with the ContentInfo and the objects read from it.
-func (r *Reader) Deviations() []Deviation { return r.deviations }
 
 // errTaken: a mistake of the caller.
 var errTaken = errors.New("cms: the content of this object was asked for before")

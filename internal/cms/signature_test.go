@@ -6,11 +6,20 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha3"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	"filippo.io/mldsa"
+
+	"paperknife/test/cputime"
 )
 
 // Every object of testdata/signatures.sh, made by OpenSSL and GnuTLS.
@@ -35,6 +44,9 @@ func TestSignatureAlgorithms(t *testing.T) {
 		{"pss-bound", "sha256", "rsa-pss", []string{"sha256", "sha256"}, 2048},
 		{"pss-gnutls", "sha384", "rsa-pss", []string{"sha384", "sha384"}, 2048},
 		{"ed25519", "sha512", "ed25519", nil, 256},
+		{"brainpoolP256r1", "sha256", "ecdsa-brainpoolP256r1", nil, 256},
+		{"brainpoolP384r1", "sha384", "ecdsa-brainpoolP384r1", nil, 384},
+		{"brainpoolP512r1", "sha512", "ecdsa-brainpoolP512r1", nil, 512},
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			v, err := verify(bytes.NewReader(testdata(t, test.file+".der")), nil)
@@ -217,4 +229,158 @@ func TestEd25519(t *testing.T) {
 			}
 		})
 	}
+}
+
+// RFC 8419 with Ed448, signed by OpenSSL, whose cms command cannot.
+func TestEd448(t *testing.T) {
+	needOpenSSL(t)
+	sign := func(message []byte) []byte {
+		file := filepath.Join(t.TempDir(), "message")
+		if err := os.WriteFile(file, message, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return openssl(t, nil, "pkeyutl", "-sign", "-rawin", "-inkey", "ed448.key", "-in", file)
+	}
+	sized := func(bits ...byte) []byte { return algorithm(oidSHAKE256Len, appendElement(nil, tagInteger, bits)) }
+	attrs := [][]byte{attribute(OIDAttrContentType, marshalOID(OIDData)), attribute(OIDAttrMessageDigest, octetString(sum(SHAKE256, content)))}
+	sha512 := [][]byte{attrs[0], attribute(OIDAttrMessageDigest, octetString(sum(crypto.SHA512, content)))}
+	good := signing{content: content, signer: cert(t, "ed448"), sign: sign, attrs: attrs, digestAlg: sized(2, 0), signature: algorithm(oidEd448)}
+	for name, test := range map[string]struct {
+		change func(*signing)
+		want   error
+	}{
+		"as RFC 8419 says":     {func(*signing) {}, nil},
+		"id-shake256":          {func(s *signing) { s.digestAlg = algorithm(oidSHAKE256) }, nil},
+		"named late":           {func(s *signing) { s.digests = algorithm(digestOID(crypto.SHA256)) }, nil},
+		"parameters":           {func(s *signing) { s.signature = algorithm(oidEd448, null) }, ErrAlgorithm},
+		"id-shake256, NULL":    {func(s *signing) { s.digestAlg = algorithm(oidSHAKE256, null) }, ErrAlgorithm},
+		"256 bits":             {func(s *signing) { s.digestAlg = sized(1, 0) }, ErrAlgorithm},
+		"length of no number":  {func(s *signing) { s.digestAlg = algorithm(oidSHAKE256Len, null) }, ErrAlgorithm},
+		"SHA-512":              {func(s *signing) { s.digestAlg, s.attrs = algorithm(digestOID(crypto.SHA512)), sha512 }, ErrAlgorithm},
+		"no attributes":        {func(s *signing) { s.noAttrs = true }, ErrAlgorithm},
+		"key of Ed25519":       {func(s *signing) { s.signer = cert(t, "ed25519") }, ErrCertificate},
+		"signature of 113":     {func(s *signing) { s.sign = func(m []byte) []byte { return sign(m)[1:] } }, ErrSignature},
+		"signature of 115":     {func(s *signing) { s.sign = func(m []byte) []byte { return append(sign(m), 0) } }, ErrSignature},
+		"over something else":  {func(s *signing) { s.sign = func(m []byte) []byte { return sign(append(m, 0)) } }, ErrSignature},
+		"content changed":      {func(s *signing) { s.eContent = octetString([]byte("else")) }, ErrDigest},
+		"RSA with this digest": {func(s *signing) { s.signature, s.signer = algorithm(oidRSAEncryption, null), cert(t, "rsa") }, ErrAlgorithm},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := good
+			test.change(&s)
+			v, err := verify(bytes.NewReader(s.der(t)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(v.errs) != 1 || !errors.Is(v.errs[0], test.want) {
+				t.Fatalf("%v, want %v", v.errs, test.want)
+			}
+			if digest, name := v.signed.SignerInfos[0].Names(); test.want == nil && (digest != "shake256" || name != "ed448") {
+				t.Errorf("%s, %s", digest, name)
+			}
+		})
+	}
+}
+
+// RFC 9882: digests as strong as the signature, nothing in the parameters. That the signatures are those of other
+// people's software is for TestCorpora to show.
+func TestMLDSA(t *testing.T) {
+	hash := map[int]Hash{20: crypto.SHA1, 28: crypto.SHA224, 32: crypto.SHA256, 48: crypto.SHA384, 64: crypto.SHA512}
+	for _, set := range []struct {
+		name   string
+		params mldsa.Parameters
+		oid    asn1.ObjectIdentifier
+		least  int // octets of the digest
+	}{
+		{"ml-dsa-44", mldsa.MLDSA44(), oidMLDSA44, 32},
+		{"ml-dsa-65", mldsa.MLDSA65(), oidMLDSA65, 48},
+		{"ml-dsa-87", mldsa.MLDSA87(), oidMLDSA87, 64},
+	} {
+		key, err := mldsa.GenerateKey(set.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public := key.PublicKey().Bytes()
+		certificate := func(algorithm []byte, key []byte) []byte {
+			return keyed(seq(algorithm, appendElement(nil, tagBitString, []byte{0}, key)))
+		}
+		own := certificate(algorithm(set.oid), public)
+		check := func(name string, h Hash, digestAlg, cert, signatureAlg []byte, context string, want error) {
+			t.Helper()
+			s := signing{content: content, digestAlg: digestAlg, digests: digestAlg, signature: signatureAlg, signer: cert, attrs: [][]byte{
+				attribute(OIDAttrContentType, marshalOID(OIDData)), attribute(OIDAttrMessageDigest, octetString(sum(h, content)))}}
+			s.sign = func(message []byte) []byte {
+				signature, err := key.Sign(rand.Reader, message, &mldsa.Options{Context: context})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return signature
+			}
+			v, err := verify(bytes.NewReader(s.der(t)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(v.errs) != 1 || !errors.Is(v.errs[0], want) {
+				t.Errorf("%s, %s: %v, want %v", set.name, name, v.errs, want)
+			}
+			if _, name := v.signed.SignerInfos[0].Names(); want == nil && name != set.name {
+				t.Errorf("%s: named %s", set.name, name)
+			}
+		}
+		for size, h := range hash {
+			var want error
+			if size < set.least {
+				want = ErrAlgorithm
+			}
+			check(fmt.Sprint(8*size, " bits"), h, algorithm(digestOID(h.(crypto.Hash))), own, algorithm(set.oid), "", want)
+		}
+		sha512 := algorithm(digestOID(crypto.SHA512))
+		check("SHAKE256", SHAKE256, algorithm(oidSHAKE256), own, algorithm(set.oid), "", nil)
+		check("parameters", crypto.SHA512, sha512, own, algorithm(set.oid, null), "", ErrAlgorithm)
+		check("parameters of the key", crypto.SHA512, sha512, certificate(algorithm(set.oid, null), public), algorithm(set.oid), "", ErrCertificate)
+		check("short key", crypto.SHA512, sha512, certificate(algorithm(set.oid), public[1:]), algorithm(set.oid), "", ErrCertificate)
+		check("no key", crypto.SHA512, sha512, certificate(algorithm(set.oid), nil), algorithm(set.oid), "", ErrCertificate)
+		check("a key of another kind", crypto.SHA512, sha512, certificate(algorithm(oidEd25519), public), algorithm(set.oid), "", ErrCertificate)
+		check("context", crypto.SHA512, sha512, own, algorithm(set.oid), "x", ErrSignature)
+	}
+}
+
+func TestSHAKE256(t *testing.T) {
+	if got := sum(SHAKE256, content); !bytes.Equal(got, sha3.SumSHAKE256(content, 64)) || len(got) != SHAKE256.Size() {
+		t.Errorf("%x", got)
+	}
+}
+
+// Points that are not on a Brainpool curve are no keys.
+func TestBrainpoolPoints(t *testing.T) {
+	si, cert, digest := signerInfo(t, "brainpoolP256r1")
+	c, _ := parseCertificate(cert)
+	p := brainpoolCurves[0].curve.Params().P.Bytes()
+	for name, point := range map[string][]byte{
+		"not on it":    append(bytes.Clone(c.key[:64]), c.key[64]^1),
+		"compressed":   append([]byte{2}, c.key[1:33]...),
+		"infinity":     {0},
+		"none":         {},
+		"zero":         append([]byte{4}, make([]byte, 64)...),
+		"x past p":     join([]byte{4}, p, c.key[33:]),
+		"of 384 bits":  append([]byte{4}, make([]byte, 96)...),
+		"one too long": append(bytes.Clone(c.key), 0),
+	} {
+		der := keyed(seq(algorithm(oidECPublicKey, c.keyAlgorithm.Parameters), appendElement(nil, tagBitString, []byte{0}, point)))
+		if err := si.Verify(der, digest, OIDData); !errors.Is(err, ErrCertificate) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// THREATS A33: as many signers as are read, by the slowest curve.
+func TestA33ManyBrainpoolSigners(t *testing.T) {
+	si, cert, digest := signerInfo(t, "brainpoolP512r1")
+	start := cputime.Used(t)
+	for range maxSignerInfos {
+		if err := si.Verify(cert, digest, OIDData); err != nil {
+			t.Error(err)
+		}
+	}
+	cputime.Limit(t, start, 3*time.Second)
 }

@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto"
 	"encoding/asn1"
 	"hash"
 	"io"
@@ -31,7 +30,7 @@ type SignedData struct {
 }
 
 type hashing struct {
-	id    crypto.Hash
+	id    Hash
 	state hash.Hash
 }
 
@@ -117,7 +116,7 @@ func (s *SignedData) digestAlgorithms() error {
 		}
 		s.rawDigests = append(s.rawDigests, der...)
 		s.DigestAlgorithms = append(s.DigestAlgorithms, a)
-		if h := digestHash(a); h != 0 {
+		if h := contentHash(a); h != nil {
 			s.AddHash(h)
 		}
 	}
@@ -131,15 +130,15 @@ func (s *SignedData) digestAlgorithms() error {
 }
 
 // AddHash asks for one more digest of the content, for a second reading of an object whose digestAlgorithms leave
-// out the digest of a signer. It has no effect after the first Read; 0 is no hash.
-func (s *SignedData) AddHash(h crypto.Hash) {
-	if h == 0 || s.reading || s.hashing(h) != nil {
+// out the digest of a signer. It has no effect after the first Read; nil is no hash.
+func (s *SignedData) AddHash(h Hash) {
+	if h == nil || s.reading || s.hashing(h) != nil {
 		return
 	}
 	s.hashes = append(s.hashes, hashing{h, h.New()})
 }
 
-func (s *SignedData) hashing(h crypto.Hash) hash.Hash {
+func (s *SignedData) hashing(h Hash) hash.Hash {
 	for _, have := range s.hashes {
 		if have.id == h {
 			return have.state
@@ -189,7 +188,7 @@ func (s *SignedData) drain() error {
 
 // Digest returns the digest of the content that Read has hashed, nil when that hash was not computed or the content
 // is detached. It is that of all the content once Read has given io.EOF, or after Finish.
-func (s *SignedData) Digest(h crypto.Hash) []byte {
+func (s *SignedData) Digest(h Hash) []byte {
 	state := s.hashing(h)
 	if state == nil || s.Detached {
 		return nil

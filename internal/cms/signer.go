@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"crypto"
 	"encoding/asn1"
 	"math/big"
 
@@ -17,7 +16,7 @@ type SignerInfo struct {
 	Serial             *big.Int
 	SubjectKeyID       []byte
 	DigestAlgorithm    AlgorithmIdentifier
-	Hash               crypto.Hash // of DigestAlgorithm; 0 when unknown or refused
+	Hash               Hash // of DigestAlgorithm; nil when unknown or refused
 	SignatureAlgorithm AlgorithmIdentifier
 	SignedAttrs        []Attribute
 	UnsignedAttrs      []Attribute // nobody vouches for them; nil when they cannot be read
@@ -54,7 +53,7 @@ func parseSignerInfo(raw []byte) (*SignerInfo, error) {
 	if si.DigestAlgorithm, ok = readAlgorithm(&seq); !ok {
 		return nil, syntax("digestAlgorithm")
 	}
-	si.Hash = digestHash(si.DigestAlgorithm)
+	si.Hash = contentHash(si.DigestAlgorithm)
 	if err := si.readSignedAttrs(&seq); err != nil {
 		return nil, err
 	}
@@ -136,14 +135,33 @@ func readAttributes(s cryptobyte.String) (attrs []Attribute, elements [][]byte, 
 	return attrs, elements, true
 }
 
-// Certificate returns the first of certs that the signer names as its own, nil when none is.
+// Certificate returns the first of certs that the signer names as its own, nil when none is. Several may have the same
+// name, or key identifier: then it is the first one with a key that could have made the signature.
 func (si *SignerInfo) Certificate(certs [][]byte) []byte {
+	var named []byte
 	for _, der := range certs {
-		if c, ok := parseCertificate(der); ok && c.isNamed(si.Issuer, si.Serial, si.SubjectKeyID) {
+		c, ok := parseCertificate(der)
+		if !ok || !c.isNamed(si.Issuer, si.Serial, si.SubjectKeyID) {
+			continue
+		}
+		if si.suits(c) {
 			return der
 		}
+		if named == nil {
+			named = der
+		}
 	}
-	return nil
+	return named
+}
+
+// suits reports whether the key could have made the signature.
+func (si *SignerInfo) suits(c *certificate) bool {
+	scheme := si.scheme()
+	if scheme == nil || si.Hash == nil {
+		return false
+	}
+	_, err := scheme.key(c, si)
+	return err == nil
 }
 
 // KeyBits returns the size of the public key in cert, 0 when it cannot be read.

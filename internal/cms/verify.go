@@ -15,7 +15,7 @@ import (
 // judges them. A signature without signed attributes verifies too: see HasSignedAttrs and LooksLikeSignedAttrs.
 func (si *SignerInfo) Verify(cert []byte, digest []byte, eContentType asn1.ObjectIdentifier) error {
 	scheme := si.scheme()
-	if si.Hash == 0 || scheme == nil {
+	if si.Hash == nil || scheme == nil {
 		return fmt.Errorf("%w: digest %v, signature %v", ErrAlgorithm, si.DigestAlgorithm.Algorithm, si.SignatureAlgorithm.Algorithm)
 	}
 	c, ok := parseCertificate(cert)
@@ -75,7 +75,7 @@ func (si *SignerInfo) verifyAttributes(key publicKey, digest []byte, eContentTyp
 
 func (si *SignerInfo) verifySet(key publicKey, content []byte) bool {
 	header := appendLength([]byte{tagSet}, int64(len(content)))
-	if key.hash == 0 {
+	if key.hash == nil {
 		return key.verify(append(header, content...), si.Signature)
 	}
 	h := key.hash.New()
@@ -101,7 +101,7 @@ func (si *SignerInfo) signedDigest(eContentType asn1.ObjectIdentifier) ([]byte, 
 	if !bytes.Equal(contentType, marshalOID(eContentType)) {
 		return nil, fmt.Errorf("%w: contentType is not %v", ErrAttributes, eContentType)
 	}
-	if _, err := si.single(OIDAttrSigningTime); err != nil {
+	if err := si.once(); err != nil {
 		return nil, err
 	}
 	if err := si.algorithmProtection(); err != nil {

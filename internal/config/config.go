@@ -20,6 +20,11 @@ type Config struct {
 	// TrustedAuthservIDs are the names of filters before us whose fields stay. Default: none.
 	TrustedAuthservIDs []string `toml:"trusted_authserv_ids"`
 
+	// Compat says what becomes of S/MIME that known senders write against the standards, as AES-GCM in an EnvelopedData or
+	// smime.p7m as application/octet-stream: "lenient" reads it and names each deviation in the log and in explain,
+	// "strict" delivers it as it came. Default: "lenient".
+	Compat string `toml:"compat" enum:"lenient strict"`
+
 	LMTP     LMTP      `toml:"lmtp"`
 	Filter   Filter    `toml:"filter"`
 	Spool    Spool     `toml:"spool"`
@@ -84,14 +89,19 @@ type Domain struct {
 	Keys []Key `toml:"keys"`
 }
 
-// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11.
+// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11 with or without cert. Keys are RSA, on P-256, P-384 or P-521, X25519,
+// or ML-KEM with its seed.
 type Key struct {
 	// Cert and Key are PEM files that belong together.
 	Cert string `toml:"cert"`
 	Key  string `toml:"key"`
-	// PKCS12 is a file that holds both.
+	// PKCS12 is a file that holds both. It is decrypted each time a process starts, which PEM is not.
 	PKCS12 string `toml:"pkcs12"`
-	// PKCS11 is the RFC 7512 URI of a key in a token, "pkcs11:...".
+	// PasswordFile holds the password of the PKCS12 file in its one line. Default: "", the password is empty.
+	PasswordFile string `toml:"password_file"`
+	// PKCS11 is the RFC 7512 URI of a key in a token, "pkcs11:token=T;object=O?module-path=/usr/lib/LIBRARY.so", with
+	// pin-source=/FILE for the PIN. The certificate is the one beside it in the token, unless Cert names a file. Only
+	// programs built with the tag pkcs11 have tokens.
 	PKCS11 string `toml:"pkcs11"`
 }
 
@@ -202,6 +212,7 @@ type Admin struct {
 func Default() *Config {
 	return &Config{
 		AuthservID: defaultAuthservID(),
+		Compat:     "lenient",
 		LMTP: LMTP{
 			Listen:                  []string{"unix:/run/paperknife/lmtp.sock"},
 			SocketMode:              0o660,

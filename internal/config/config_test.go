@@ -66,6 +66,7 @@ func TestLoadGood(t *testing.T) {
 		File:               in("full.toml"),
 		AuthservID:         "mx.example.net",
 		TrustedAuthservIDs: []string{"edge.example.net"},
+		Compat:             "strict",
 		LMTP: LMTP{
 			Listen:                  []string{"unix:/run/paperknife/lmtp.sock", "127.0.0.1:2424", "[::1]:2424", "unix:" + in("lmtp.sock")},
 			SocketMode:              0o600,
@@ -78,7 +79,7 @@ func TestLoadGood(t *testing.T) {
 		Filter: Filter{"unix:/run/paperknife/filter.sock", []string{"postfix"}, 5 * time.Minute},
 		Spool:  Spool{in("spool"), 64 << 10},
 		Domains: []Domain{
-			{"example.net", []Key{{Cert: in("dca.pem"), Key: "/etc/dca.key"}, {PKCS12: in("old.p12")}, {PKCS11: "pkcs11:token=hsm;object=dca"}}},
+			{"example.net", []Key{{Cert: in("dca.pem"), Key: "/etc/dca.key"}, {PKCS12: in("old.p12"), PasswordFile: in("old.pass")}, {PKCS11: "pkcs11:token=hsm;object=dca"}}},
 			{"xn--mnchen-3ya.example", []Key{{Cert: in("m.pem"), Key: in("m.key")}}},
 		},
 		Trust: Trust{
@@ -115,7 +116,7 @@ func TestFullNamesEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := locate(string(text))
-	inline := []string{"domain.keys.pkcs12", "domain.keys.pkcs11", "policy.domsec", "policy.meta", "policy.mtas", "policy.userkeys"}
+	inline := []string{"domain.keys.pkcs12", "domain.keys.password_file", "domain.keys.pkcs11", "policy.domsec", "policy.meta", "policy.mtas", "policy.userkeys"}
 	for _, key := range knownKeys(reflect.TypeFor[Config](), "") {
 		named := false
 		for place := range found {

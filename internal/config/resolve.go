@@ -34,6 +34,7 @@ func (c *Config) resolve(dir string) {
 			path(&k.Cert)
 			path(&k.Key)
 			path(&k.PKCS12)
+			path(&k.PasswordFile)
 		}
 	}
 	each(c.Trust.DomainAnchors, path)

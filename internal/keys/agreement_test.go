@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"paperknife/internal/cms"
+	"paperknife/test/need"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -134,9 +135,7 @@ func TestChooseAcrossKinds(t *testing.T) {
 
 // TestKeyKinds: keys on every curve, in PKCS #8 and SEC 1, open what OpenSSL seals for them.
 func TestKeyKinds(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	need.Command(t, "openssl")
 	plain := []byte("Content-Type: text/plain\r\n\r\nThird quarter: 42.\r\n")
 	in := write(t, t.TempDir(), "plain", plain)
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
@@ -259,11 +258,12 @@ func TestOtherKinds(t *testing.T) {
 		b.AddASN1OctetString(p)
 		return b.BytesOrPanic()
 	}
-	both := func(p []byte) []byte {
+	both := func(seed, expanded []byte) []byte {
 		var b cryptobyte.Builder
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1OctetString(p); b.AddASN1OctetString(make([]byte, 2400)) })
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1OctetString(seed); b.AddASN1OctetString(expanded) })
 		return b.BytesOrPanic()
 	}
+	expanded := append(make([]byte, 1152), expandedEnd(kem768, kem768.Bytes())...)
 	oidX25519 := asn1.ObjectIdentifier{1, 3, 101, 110}
 	encipher := x509.KeyUsageKeyEncipherment
 	xcert := certify(t, oidX25519, x25519.PublicKey().Bytes(), x509.KeyUsageKeyAgreement)
@@ -277,7 +277,8 @@ func TestOtherKinds(t *testing.T) {
 		"X25519":                    {xcert, pkcs8, ""},
 		"ML-KEM-768":                {cert768, seed(2, kem768.Bytes()), ""},
 		"ML-KEM-1024":               {cert1024, seed(3, kem1024.Bytes()), ""},
-		"ML-KEM-768, both":          {cert768, kemKey(oid(2), both(kem768.Bytes())), ""},
+		"ML-KEM-768, both":          {cert768, kemKey(oid(2), both(kem768.Bytes(), expanded)), ""},
+		"ML-KEM-768, both differ":   {cert768, kemKey(oid(2), both(kem768.Bytes(), make([]byte, 2400))), "not of one key"},
 		"ML-KEM-768, expanded":      {cert768, kemKey(oid(2), octets(make([]byte, 2400))), "no seed"},
 		"ML-KEM-768, short seed":    {cert768, seed(2, kem768.Bytes()[:63]), "cannot be read"},
 		"ML-KEM-768, nothing":       {cert768, kemKey(oid(2), nil), "none of the forms"},

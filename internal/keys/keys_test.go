@@ -91,8 +91,8 @@ func newOwner(t testing.TB, key crypto.Signer, serial int64, change ...func(*x50
 	}
 	dir := t.TempDir()
 	return &owner{cert, key, Pair{
-		write(t, dir, "cert.pem", pemBlock("CERTIFICATE", der)),
-		write(t, dir, "key.pem", pemBlock("PRIVATE KEY", pkcs8)),
+		Cert: write(t, dir, "cert.pem", pemBlock("CERTIFICATE", der)),
+		Key:  write(t, dir, "key.pem", pemBlock("PRIVATE KEY", pkcs8)),
 	}}
 }
 
@@ -339,7 +339,7 @@ func TestKeyForms(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := write(t, t.TempDir(), "key.pem", test.data)
-			ring, err := Load([]Pair{{test.owner.pair.Cert, path}})
+			ring, err := Load([]Pair{{Cert: test.owner.pair.Cert, Key: path}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -398,9 +398,9 @@ func TestLoadFaults(t *testing.T) {
 	o := newOwner(t, rsaKey(0), 1)
 	dir := t.TempDir()
 	for name, pairs := range map[string][]Pair{
-		"absent":           {{filepath.Join(dir, "absent"), o.pair.Key}},
-		"a directory":      {{dir, o.pair.Key}},
-		"a key":            {{o.pair.Key, o.pair.Key}},
+		"absent":           {{Cert: filepath.Join(dir, "absent"), Key: o.pair.Key}},
+		"a directory":      {{Cert: dir, Key: o.pair.Key}},
+		"a key":            {{Cert: o.pair.Key, Key: o.pair.Key}},
 		"configured twice": {o.pair, o.pair},
 	} {
 		if _, err := Load(pairs); !errors.Is(err, ErrKeyStore) {
@@ -408,7 +408,7 @@ func TestLoadFaults(t *testing.T) {
 		}
 	}
 	der := write(t, dir, "cert.der", o.cert.Raw)
-	if _, err := Load([]Pair{{der, o.pair.Key}}); err != nil {
+	if _, err := Load([]Pair{{Cert: der, Key: o.pair.Key}}); err != nil {
 		t.Errorf("DER: %v", err)
 	}
 }

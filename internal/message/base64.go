@@ -80,11 +80,11 @@ func (b *base64Reader) readBlock() error {
 	return err
 }
 
-// allocate gives the second block more room than the first.
+// allocate gives each block twice the room of the one before.
 func (b *base64Reader) allocate() {
 	size, left := base64First, b.clean[:b.left]
 	if b.raw != nil {
-		size = base64Block
+		size = min(2*len(b.raw), base64Block)
 	}
 	b.raw = make([]byte, size)
 	b.clean = make([]byte, size+4)

@@ -94,9 +94,13 @@ type canonicalReader struct {
 	buf    []byte
 	rest   []byte // read, not yet given out
 	before byte   // last octet given out
+	full   bool   // the last read filled buf
 }
 
-const canonicalBuffer = 32 << 10
+const (
+	canonicalFirst  = 4 << 10 // grows with what comes
+	canonicalBuffer = 32 << 10
+)
 
 func (c *canonicalReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -116,11 +120,14 @@ func (c *canonicalReader) Read(p []byte) (int, error) {
 
 // fill reads until there is an octet or an error.
 func (c *canonicalReader) fill() error {
-	if c.buf == nil {
-		c.buf = make([]byte, canonicalBuffer)
+	switch {
+	case c.buf == nil:
+		c.buf = make([]byte, canonicalFirst)
+	case c.full && len(c.buf) < canonicalBuffer:
+		c.buf = make([]byte, 2*len(c.buf))
 	}
 	n, err := readSome(c.r, c.buf, &c.err)
-	c.rest = c.buf[:n]
+	c.rest, c.full = c.buf[:n], n == len(c.buf)
 	return err
 }
 

@@ -249,6 +249,12 @@ func (h *Header) Raw(i int) ([]byte, error) {
 	return h.read(start, end)
 }
 
+// Head returns the first octets of field i, at most n.
+func (h *Header) Head(i int, n int64) ([]byte, error) {
+	start, end := h.Span(i)
+	return h.read(start, min(end, start+n))
+}
+
 // Value returns the body of field i without line ends and without white space around it; for a line that is no field,
 // the line.
 func (h *Header) Value(i int) (string, error) {

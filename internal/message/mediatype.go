@@ -25,7 +25,8 @@ type MediaType struct {
 // ParseMediaType parses the value of a Content-Type field by the grammar of RFC 2045 section 5.1, with white space and
 // comments between tokens and with 8-bit octets in quoted strings. What readers of mail are known to read in different
 // ways is an error, and the caller then leaves the message alone (THREATS B23): a parameter given twice, RFC 2231 forms
-// of the parameters that steer us, anything after a value, a multipart without a boundary that RFC 2046 allows. A
+// of the parameters that steer us, anything after a value, a multipart without a boundary that RFC 2046 allows, or with
+// comments or quoted pairs. A
 // semicolon at the very end is accepted: nobody reads it in two ways.
 func ParseMediaType(value string) (MediaType, error) {
 	if len(value) > MaxField {
@@ -38,6 +39,9 @@ func ParseMediaType(value string) (MediaType, error) {
 	}
 	if l.err == nil && strings.HasPrefix(m.Type, "multipart/") {
 		l.boundary(m.Params["boundary"])
+		if l.remarked {
+			l.fail("multipart with a comment or a quoted pair") // some readers take them for part of a value
+		}
 	}
 	if l.err != nil {
 		return MediaType{}, fmt.Errorf("%w: %w", ErrMediaType, l.err)
@@ -50,9 +54,10 @@ var extended = map[string]bool{"boundary": true, "protocol": true, "smime-type":
 
 // A lexer reads structured field values. After its first error it reads nothing more.
 type lexer struct {
-	s   string
-	pos int
-	err error
+	s        string
+	pos      int
+	err      error
+	remarked bool // there was a comment or a quoted pair
 }
 
 func (l *lexer) fail(format string, args ...any) {
@@ -133,6 +138,7 @@ func (l *lexer) space() {
 
 // comment skips one comment, RFC 5322 section 3.2.2.
 func (l *lexer) comment() {
+	l.remarked = true
 	depth := 0
 	for i := l.pos; i < len(l.s); i++ {
 		switch c := l.s[i]; {
@@ -201,6 +207,7 @@ func (l *lexer) quoted() string {
 			l.pos = i + 1
 			return b.String()
 		case c == '\\' && i+1 < len(l.s):
+			l.remarked = true
 			i++
 			c = l.s[i]
 		}

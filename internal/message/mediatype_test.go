@@ -54,6 +54,7 @@ func TestParseMediaTypeRefuses(t *testing.T) {
 		"multipart/mixed", `multipart/mixed; boundary=""`, `multipart/mixed; boundary="b "`, "multipart/mixed; boundary=" + strings.Repeat("b", 71),
 		"multipart/mixed; boundary=\"\xc3\xa9\"", "multipart/mixed; boundary=\"a\tb\"", "multipart/mixed; boundary=b; boundary=b", "multipart/mixed; boundary=b; BOUNDARY=c",
 		"multipart/mixed; boundary*0=b; boundary*1=c", "multipart/mixed; boundary*=utf-8''b", "multipart/mixed; boundary=a; boundary*0=b",
+		`multipart/mixed; boundary="x\y"`, `multipart/mixed; boundary="x" (c)`, "multipart/mixed; boundary=x (c)", "multipart (c)/mixed; boundary=x", `multipart/mixed; boundary=x; a="\""`,
 		"application/pkcs7-mime; smime-type*=us-ascii''signed-data", "multipart/signed; boundary=b; protocol*0=a",
 		"a/b" + strings.Repeat("; a=b", 2), "a/b; " + strings.Repeat("(", 33) + strings.Repeat(")", 33), strings.Repeat("x", MaxField+1),
 	} {

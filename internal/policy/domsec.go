@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"slices"
+	"strings"
+
 	"paperknife/internal/trust"
 	"paperknife/unwrap"
 )
@@ -33,6 +36,9 @@ func domsecVerdict(facts Facts, settings Settings) domsecResult {
 		}
 	}
 	best.signed = best.written
+	if weakCiphers(facts.Layers) != "" && best.verdict.Result == resultPass { // SEEDS 0.2
+		best.verdict.Result, best.verdict.Reason = resultPolicy, string(ReasonWeakCipher)
+	}
 	if !best.written {
 		best = noDomainLayer(facts)
 	}
@@ -72,6 +78,17 @@ func domainLayer(facts Facts, settings Settings, i int) domsecResult {
 		best.verdict.Comment = "another signature of this layer fails"
 	}
 	return best
+}
+
+// weakCiphers names the ciphers that opened layers have and should not have.
+func weakCiphers(layers []unwrap.Layer) string {
+	var names []string
+	for _, layer := range layers {
+		if layer.Opened && layer.WeakCipher && !slices.Contains(names, layer.Algorithms[0]) {
+			names = append(names, layer.Algorithms[0])
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func allGood(layer unwrap.Layer) bool {

@@ -2,9 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"io"
 	"mime"
 	"slices"
 	"strings"
+	"unicode"
 
 	"paperknife/internal/message"
 	"paperknife/unwrap"
@@ -82,6 +84,9 @@ func traceField(authservID string, d Decision, layers []unwrap.Layer) string {
 	case d.Repack:
 		field += fmt.Sprintf(";\r\n repackaged=\"%s\"", layerNames(layers[d.Depth:d.Depth+1]))
 	case d.Depth > 0:
+		if weak := weakCiphers(layers[:d.Depth]); weak != "" {
+			field += fmt.Sprintf("; weak=\"%s\"", weak)
+		}
 	case d.View == ViewReceived && d.Reason == ReasonCannotDecrypt:
 		field += fmt.Sprintf("; reason=\"%s\"", d.Reason)
 	default:
@@ -117,6 +122,11 @@ func replaced(facts Facts, settings Settings, domsec domsecResult) []message.Edi
 		switch {
 		case ours(field.Name), field.Name == "authentication-results" && forged(field.Raw, settings):
 			list = append(list, message.Edit{Op: message.Remove, Index: field.Index})
+		case field.Name == "subject" && field.Cut:
+			// What imitates our warning loses the rest; any other stays whole, and ours goes above it.
+			if text, changed := subjectText(field.Raw, domsecResult{}, false); changed {
+				list = append(list, message.Edit{Op: message.Replace, Index: field.Index, Text: text})
+			}
 		case field.Name == "subject":
 			if text, changed := subjectText(field.Raw, domsec, !subject); changed {
 				list = append(list, message.Edit{Op: message.Replace, Index: field.Index, Text: text})
@@ -175,14 +185,28 @@ func continuation(text string) string {
 	return "\r\n " + text
 }
 
+var lineEnds = strings.NewReplacer("\r", "", "\n", "")
+
 // looksLikeFlag reads the Subject as a mail reader would show it.
 func looksLikeFlag(value string) bool {
-	text := strings.NewReplacer("\r", "", "\n", "").Replace(value)
-	if decoded, err := new(mime.WordDecoder).DecodeHeader(text); err == nil {
+	text := lineEnds.Replace(value)
+	if decoded, err := words.DecodeHeader(text); err == nil {
 		text = decoded
 	}
-	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
+	text = strings.ToLower(strings.Join(strings.Fields(strings.Map(visible, text)), " "))
 	return strings.HasPrefix(text, strings.ToLower(flagPrefix))
+}
+
+// words decodes encoded-words of every charset: our warning is ASCII, which all that mail readers know have in common,
+// UTF-16 but for its zeros.
+var words = mime.WordDecoder{CharsetReader: func(_ string, in io.Reader) (io.Reader, error) { return in, nil }}
+
+// visible takes out what takes no room on a screen.
+func visible(r rune) rune {
+	if r == 0 || unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me) || unicode.Is(unicode.Variation_Selector, r) {
+		return -1
+	}
+	return r
 }
 
 // DropNames are the fields that are removed by name alone from the part of a header that is too long to be read

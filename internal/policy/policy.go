@@ -86,6 +86,7 @@ type Field struct {
 	Index int
 	Name  string // lower case
 	Raw   []byte // whole field
+	Cut   bool   // Raw is its first octets: it is too long to be read
 }
 
 // Facts are all that is known about one message for one recipient domain.
@@ -111,6 +112,7 @@ type Decision struct {
 	Edits   []message.Edit
 	Results []Verdict
 	Layers  []LayerResult // one per layer of the facts
+	Compat  []string      // what was let through against the standards, for the log
 
 	// Sealed says that a ciphertext for us had a part in the decision: what follows from it must look the same to the
 	// sender whatever is inside (DESIGN rule 2).
@@ -127,6 +129,9 @@ func Decide(facts Facts, settings Settings, class Class) Decision {
 	facts = released(facts, settings)
 	d := Decision{Action: ActionDeliver, Layers: layerResults(all, facts)}
 	d.View, d.Depth, d.Repack, d.Reason = chooseView(facts.Layers, class)
+	for _, layer := range all.Layers {
+		d.Compat = append(d.Compat, layer.Compat...)
+	}
 	smime := smimeVerdicts(facts)
 	domsec := domsecVerdict(facts, settings)
 	d.Results = smime
@@ -159,7 +164,7 @@ func released(facts Facts, settings Settings) Facts {
 
 // usable is DESIGN rule 5: authenticated encryption needs no gate, only an entity that can take its place.
 func usable(layer unwrap.Layer, facts Facts, settings Settings) bool {
-	if layer.Type == unwrap.AuthEnveloped {
+	if layer.Type == unwrap.AuthEnveloped || layer.Authenticated {
 		return layer.Strippable
 	}
 	return layer.Covered || layer.GateGood && partnerSetting(facts.Originator, settings) != UnauthenticatedKeep

@@ -56,6 +56,20 @@ var (
 	nobody = trust.Judgement{Reason: "untrusted certificate", Emails: []string{"alice@sales.example.com"}, Agents: gate.Agents, Serial: "1", Issuer: "CN=Other"}
 )
 
+// weakEnvelope is one of 3DES whose plaintext a signature covers.
+func weakEnvelope() unwrap.Layer {
+	l := envelope(true, true, true)
+	l.WeakCipher, l.Algorithms = true, []string{"des-ede3-cbc"}
+	return l
+}
+
+// tagged is AES-GCM in an EnvelopedData, which compat lets through.
+func tagged(entity bool) unwrap.Layer {
+	l := envelope(true, false, false)
+	l.Authenticated, l.Strippable = true, entity
+	return l
+}
+
 var compressed = unwrap.Layer{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", WholeBody: true, Strippable: true}
 
 func facts(o Originator, layers []unwrap.Layer, judgements ...[]trust.Judgement) Facts {
@@ -129,6 +143,8 @@ func TestResults(t *testing.T) {
 		{"rule 6: PSS of SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha1", "sha256"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
 		{"rule 6: MGF1 with SHA-1", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rsa-pss", 2048, "sha256", "sha1"))}, j{alice}), "smime=policy(sha1) x-domsec=none"},
 		{"rule 6: Ed25519", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ed25519", 256))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: ML-DSA", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ml-dsa-65", 0))}, j{alice}), "smime=pass x-domsec=none"},
+		{"rule 6: ML-DSA, no path", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("ml-dsa-65", 0))}, j{nobody}), "smime=policy(untrusted certificate) x-domsec=none"},
 		{"rule 6: an algorithm not on the list", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, by("rot13", 256))}, j{alice}), "smime=policy(unsupported algorithm) x-domsec=none"},
 		{"rule 6: RSA 1024", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, weak)}, j{alice}), "smime=policy(weak key) x-domsec=none"},
 		{"rule 6: no signed attributes", facts(alicesDomain, []unwrap.Layer{signed(unwrap.RoleOriginator, bare)}, j{alice}),
@@ -182,6 +198,11 @@ func TestResults(t *testing.T) {
 		{"compressed", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1"}}, j{}), "x-domsec=none"},
 		{"compressed, damaged", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Compressed, Role: unwrap.RoleCompressed, Part: "1", Fault: errors.New("x")}}, j{}), "x-domsec=permerror(unreadable S/MIME object)"},
 		{"digested", facts(alicesDomain, []unwrap.Layer{{Type: unwrap.Digested, Role: unwrap.RoleOther, Part: "1", Fault: unwrap.ErrContent}}, j{}), "x-domsec=neutral(unsupported S/MIME content)"},
+		{"3DES, domain inside", facts(alicesDomain, []unwrap.Layer{weakEnvelope(), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), signed(unwrap.RoleOriginator, signer(unwrap.Good))},
+			j{}, j{gate}, j{alice}), "smime=pass smime=pass x-domsec=policy(weak content cipher)"},
+		{"3DES alone", facts(alicesDomain, []unwrap.Layer{weakEnvelope()}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
+		{"GCM in EnvelopedData", facts(alicesDomain, []unwrap.Layer{tagged(true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
+		{"GCM in EnvelopedData, no entity inside", facts(alicesDomain, []unwrap.Layer{tagged(false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"D29", facts(alicesDomain, []unwrap.Layer{envelope(true, false, true)}, j{}), "x-domsec=policy(encrypted but not domain-signed)"},
 		{"D(e)22: gate failed", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false)}, j{}), "x-domsec=neutral(cannot decrypt)"},
 		{"gate failed: nothing inside counts", facts(alicesDomain, []unwrap.Layer{envelope(true, false, false), signed(unwrap.RoleDomain, domainSignerInfo(unwrap.BadDigest))},
@@ -344,14 +365,14 @@ func TestKeepOriginal(t *testing.T) {
 
 func TestInboundFields(t *testing.T) {
 	fields := []Field{
-		{0, "authentication-results", []byte("Authentication-Results: 1.example; spf=pass\r\n")},
-		{1, "authentication-results", []byte("Authentication-Results: mx.example.net; smime=pass\r\n")},
-		{2, "authentication-results", []byte("Authentication-Results: MX.Example.NET; smime=pass\r\n")},
-		{3, "authentication-results", []byte("Authentication-Results: (unreadable\r\n")},
-		{4, "x-unwrapped", []byte("X-Unwrapped: anything\r\n")},
-		{5, "domsec-flag", []byte("DOMSEC-Flag: x\r\n")},
-		{6, "subject", []byte("Subject: [Warning: sealed by example.com, not by the sender's domain] hello\r\n")},
-		{7, "authentication-results", []byte("Authentication-Results: 5.example; none\r\n")},
+		{Index: 0, Name: "authentication-results", Raw: []byte("Authentication-Results: 1.example; spf=pass\r\n")},
+		{Index: 1, Name: "authentication-results", Raw: []byte("Authentication-Results: mx.example.net; smime=pass\r\n")},
+		{Index: 2, Name: "authentication-results", Raw: []byte("Authentication-Results: MX.Example.NET; smime=pass\r\n")},
+		{Index: 3, Name: "authentication-results", Raw: []byte("Authentication-Results: (unreadable\r\n")},
+		{Index: 4, Name: "x-unwrapped", Raw: []byte("X-Unwrapped: anything\r\n")},
+		{Index: 5, Name: "domsec-flag", Raw: []byte("DOMSEC-Flag: x\r\n")},
+		{Index: 6, Name: "subject", Raw: []byte("Subject: [Warning: sealed by example.com, not by the sender's domain] hello\r\n")},
+		{Index: 7, Name: "authentication-results", Raw: []byte("Authentication-Results: 5.example; none\r\n")},
 	}
 	f := facts(from("a@example.com"), nil)
 	f.Fields = fields
@@ -373,7 +394,7 @@ func TestInboundFields(t *testing.T) {
 // DOM-R15: a naming violation is flagged in a field and in the Subject.
 func TestNamingFlag(t *testing.T) {
 	f := facts(from("a@example.org"), []unwrap.Layer{signed(unwrap.RoleDomain, domainSignerInfo(unwrap.Good)), signed(unwrap.RoleEmpty)}, j{gate}, j{})
-	f.Fields = []Field{{3, "subject", []byte("Subject: Figures\r\n")}}
+	f.Fields = []Field{{Index: 3, Name: "subject", Raw: []byte("Subject: Figures\r\n")}}
 	var text string
 	for _, e := range Decide(f, settings, ClassReceived).Edits {
 		text += e.Text
@@ -398,6 +419,20 @@ func TestFieldsCanBeRead(t *testing.T) {
 			if _, err := verifyhdr.ParseAuthenticationResults([]byte(e.Text)); err != nil {
 				t.Errorf("%q: %v", e.Text, err)
 			}
+		}
+	}
+}
+
+// SEEDS 0.2: 3DES that came off is named in X-Unwrapped.
+func TestWeakCipherTrace(t *testing.T) {
+	f := facts(from("alice@sales.example.com"), []unwrap.Layer{weakEnvelope()}, []trust.Judgement{})
+	for class, want := range map[Class]bool{ClassUnknown: true, ClassReceived: false} {
+		var fields string
+		for _, e := range Decide(f, settings, class).Edits {
+			fields += e.Text
+		}
+		if got := strings.Contains(fields, "layers=\"enveloped/dca\"; weak=\"des-ede3-cbc\"\r\n"); got != want {
+			t.Errorf("%s: %q", class, fields)
 		}
 	}
 }

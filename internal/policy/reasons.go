@@ -17,6 +17,7 @@ const (
 	ReasonNoAttributes    Reason = "no signed attributes"
 	ReasonSHA1            Reason = "sha1"
 	ReasonWeakKey         Reason = "weak key"
+	ReasonLineEnds        Reason = "signed with other line ends"
 	ReasonUntrusted       Reason = trust.ReasonUntrusted
 	ReasonBeside          Reason = "unsigned text beside the signed part"
 	ReasonMailingList     Reason = "signed by a mailing list"
@@ -28,6 +29,7 @@ const (
 	ReasonPartial         Reason = "partial content"
 	ReasonNothingInside   Reason = "domain signature encapsulates nothing"
 	ReasonNoAgentName     Reason = "no usable agent name"
+	ReasonWeakCipher      Reason = "weak content cipher"
 	ReasonNotDomainSigned Reason = "encrypted but not domain-signed"
 	ReasonLimit           Reason = "too many layers"
 	ReasonSignatures      Reason = "too many signatures"

@@ -106,12 +106,16 @@ func weakness(signer unwrap.Signer) Reason {
 		return ReasonAlgorithm
 	case strings.HasPrefix(signer.Algorithm, "rsa") && signer.KeyBits < 2048:
 		return ReasonWeakKey
+	case signer.LineEnds:
+		return ReasonLineEnds
 	}
 	return ""
 }
 
-// strongAlgorithms may pass (SEEDS 0.2). Whether their certificate is one that trust can judge is another question.
-var strongAlgorithms = []string{"rsa", "rsa-pss", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"}
+// strongAlgorithms may pass (SEEDS 0.2). For those of the second line trust knows no path yet, or only one by other
+// algorithms; one it does know counts (DESIGN rule 6).
+var strongAlgorithms = []string{"rsa", "rsa-pss", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519",
+	"ed448", "ecdsa-brainpoolP256r1", "ecdsa-brainpoolP384r1", "ecdsa-brainpoolP512r1", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"}
 
 func strongDigest(name string) bool { return name != "sha1" && name != "md5" && name != "" }
 

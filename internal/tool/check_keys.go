@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"paperknife/internal/agent"
 	"paperknife/internal/config"
 	"paperknife/internal/keys"
 	"paperknife/internal/trust"
@@ -22,10 +23,10 @@ func (c *checker) checkKeys(cfg *config.Config) {
 		place := fmt.Sprintf("domain[%d].keys", i)
 		var pairs []keys.Pair
 		for j, k := range d.Keys {
-			if k.Cert == "" || k.Key == "" {
+			pair, ok := agent.KeyPair(k)
+			if !ok {
 				continue // said by the configuration
 			}
-			pair := keys.Pair{Cert: k.Cert, Key: k.Key}
 			if c.checkPair(place, pair, d.Name, j == 0) {
 				pairs = append(pairs, pair)
 			}
@@ -43,13 +44,24 @@ func (c *checker) checkKeys(cfg *config.Config) {
 func (c *checker) checkPair(place string, pair keys.Pair, domain string, current bool) bool {
 	ring, err := keys.Load([]keys.Pair{pair})
 	if err != nil {
-		c.bad(place, "name a certificate in PEM or DER that this user may read", "%s: %v", pair.Cert, short(err, pair.Cert))
+		fix := "name a certificate in PEM or DER that this user may read"
+		switch {
+		case pair.PKCS12 != "":
+			fix = "name a PKCS #12 file and its password_file that this user may read"
+		case pair.PKCS11 != "":
+			fix = "name the key with its token, library and PIN, or a file with the certificate: pkcs11:token=T;object=O?module-path=/usr/lib/..."
+		}
+		c.bad(place, fix, "%s: %v", pair.CertFile(), short(err, pair.CertFile()))
 		return false
 	}
 	good := true
 	for _, err := range ring.Check() {
 		good = false
-		c.bad(place, "name the private key of "+pair.Cert+" in PEM, not encrypted, owned by the user of lmtpd", "%s: %v", pair.Key, short(err, pair.Key))
+		fix := "name the private key of " + pair.CertFile() + " in PEM, not encrypted, owned by the user of lmtpd"
+		if pair.PKCS11 != "" {
+			fix = "see that the token is there, and that library, PIN and object are its own"
+		}
+		c.bad(place, fix, "%s: %v", pair.KeyFile(), short(err, pair.KeyFile()))
 	}
 	findings := ring.Findings()
 	if name, err := trust.NormalizeDomain(domain); err == nil && current {
@@ -169,6 +181,9 @@ func (c *checker) anchors(key string, files []string) (all []*x509.Certificate) 
 
 func (c *checker) anchor(key, file string, cert *x509.Certificate) {
 	d, err := trust.Describe(cert.Raw)
+	if err == nil {
+		err = d.Refused
+	}
 	if err != nil {
 		c.odd(key, "take it out", "%s: %v", file, err)
 		return

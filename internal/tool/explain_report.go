@@ -43,7 +43,9 @@ type ReportLayer struct {
 	Signers    []ReportSigner `json:"signers"`
 	Result     string         `json:"result"`
 	Reason     string         `json:"reason"`
+	Compat     []string       `json:"compat,omitempty"`
 	Fault      string         `json:"fault,omitempty"`
+	Attributes []string       `json:"attribute_faults,omitempty"`
 	Why        string         `json:"why,omitempty"`
 }
 
@@ -65,10 +67,14 @@ type ReportSigner struct {
 	SignatureTypes []string `json:"signature_types,omitempty"`
 	Verified       bool     `json:"verified"`
 	Trusted        bool     `json:"trusted"`
+	Refused        string   `json:"refused,omitempty"` // why the certificate is not trusted, in full
 	Detail         string   `json:"detail,omitempty"`
 	Result         string   `json:"result,omitempty"`
 	Reason         string   `json:"reason,omitempty"`
 	Why            string   `json:"why,omitempty"`
+
+	SignatureDigests []string          `json:"signature_digests,omitempty"` // of RSASSA-PSS: of what is signed, and of MGF1
+	Attributes       *ReportAttributes `json:"attributes,omitempty"`
 }
 
 // A ReportResult is one result of Authentication-Results.
@@ -161,8 +167,8 @@ func hasPart(v policy.Verdict, part string) bool {
 func reportLayer(e *agent.Explanation, i int, verdicts []policy.Verdict) ReportLayer {
 	layer, result := e.Layers[i], e.Decision.Layers[i]
 	l := ReportLayer{Type: string(layer.Type), Role: string(layer.Role), Part: layer.Part, Detached: layer.Detached,
-		Algorithms: layer.Algorithms, Signers: []ReportSigner{}, Result: result.Result, Reason: string(result.Reason),
-		Why: layerWhy(layer, result)}
+		Algorithms: layer.Algorithms, Attributes: layer.AttributeFaults, Signers: []ReportSigner{},
+		Result: result.Result, Reason: string(result.Reason), Compat: layer.Compat, Why: layerWhy(layer, result)}
 	if l.Algorithms == nil {
 		l.Algorithms = []string{}
 	}
@@ -183,7 +189,8 @@ func reportLayer(e *agent.Explanation, i int, verdicts []policy.Verdict) ReportL
 
 func reportSigner(s unwrap.Signer, j trust.Judgement) ReportSigner {
 	r := ReportSigner{Digest: s.Digest, Algorithm: s.Algorithm, KeyBits: s.KeyBits, SignatureTypes: s.Types,
-		Verified: s.Outcome == unwrap.Good, Trusted: j.Trusted, Emails: j.Emails}
+		Verified: s.Outcome == unwrap.Good, Trusted: j.Trusted, Emails: j.Emails,
+		SignatureDigests: s.Masked, Attributes: attributesOf(s.Attributes)}
 	for _, agent := range j.Agents {
 		r.Domains = append(r.Domains, agent.Domain)
 	}
@@ -192,18 +199,27 @@ func reportSigner(s unwrap.Signer, j trust.Judgement) ReportSigner {
 	}
 	if d, err := trust.Describe(s.Certificate); err == nil {
 		r.Subject, r.Issuer, r.Fingerprint = d.Subject, d.Issuer, d.Fingerprint
-		r.NotBefore, r.NotAfter = d.NotBefore.Format(time.RFC3339), d.NotAfter.Format(time.RFC3339)
+		r.NotBefore, r.NotAfter = timeText(d.NotBefore), timeText(d.NotAfter)
 		if d.Serial != "" {
 			r.Serial = d.Serial
 		}
 	}
-	if !s.SigningTime.IsZero() {
-		r.SigningTime = s.SigningTime.Format(time.RFC3339)
+	r.SigningTime = timeText(s.SigningTime)
+	if j.Err != nil {
+		r.Refused = printable(j.Err.Error())
 	}
 	if s.Detail != nil {
 		r.Detail = printable(s.Detail.Error())
 	}
 	return r
+}
+
+// timeText is empty for a time that is not known.
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.Format(time.RFC3339)
 }
 
 func reportResult(v policy.Verdict) ReportResult {

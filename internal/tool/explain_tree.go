@@ -38,6 +38,10 @@ func (r Report) writeLayers(w *errWriter) {
 		n.line("layer %d: %s, role %s%s: %s", i+1, l.Type, l.Role, form, outcomeOf(l.Result, l.Reason))
 		n.value("why", l.Why)
 		n.value("fault", l.Fault)
+		for _, fault := range l.Attributes {
+			n.value("attributes", fault)
+		}
+		n.value("compat", strings.Join(l.Compat, ", "))
 		n.value("part", l.Part)
 		if len(l.Signers) == 0 {
 			n.value("algorithms", strings.Join(l.Algorithms, ", "))
@@ -76,11 +80,25 @@ func (s ReportSigner) write(n node) {
 	n.value("algorithms", s.algorithms())
 	n.value("signed at", s.claimedTime())
 	n.value("signature", s.signature())
-	n.value("certificate", map[bool]string{true: "trusted", false: "not trusted"}[s.Trusted])
+	n.value("certificate", s.certificate())
+	s.Attributes.write(n)
+}
+
+func (s ReportSigner) certificate() string {
+	switch {
+	case s.Trusted:
+		return "trusted"
+	case s.Refused != "":
+		return "not trusted: " + s.Refused
+	}
+	return "not trusted"
 }
 
 func (s ReportSigner) algorithms() string {
 	text := orUnknown(s.Digest) + ", " + orUnknown(s.Algorithm)
+	if len(s.SignatureDigests) == 2 {
+		text += fmt.Sprintf(" (%s, MGF1 with %s)", s.SignatureDigests[0], s.SignatureDigests[1])
+	}
 	if s.KeyBits > 0 {
 		text += fmt.Sprintf(", %d bits", s.KeyBits)
 	}

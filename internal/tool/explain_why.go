@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,19 +45,20 @@ var reasons = map[policy.Reason]string{
 
 // refusals say why a certificate is not trusted.
 var refusals = map[string]string{
-	trust.ReasonUnreadable:         "The certificate cannot be read.",
-	trust.ReasonExpired:            "The certificate, or one above it, had expired.",
-	trust.ReasonNotYetValid:        "The certificate, or one above it, was not yet valid: is the clock right?",
-	trust.ReasonKeyUsage:           "The certificate is not for signing (keyUsage).",
-	trust.ReasonExtendedKeyUsage:   "The certificate is not for mail (extendedKeyUsage).",
-	trust.ReasonCA:                 "The signer's certificate is that of a CA.",
-	trust.ReasonWeakKey:            "A key on the way to the anchor is too short.",
-	trust.ReasonKeyTooLarge:        "The certificate's key is too large.",
-	trust.ReasonUnsupportedKey:     "The certificate's key is of a kind that is not supported.",
-	trust.ReasonWeakSignature:      "The certificate, or one above it, is signed with SHA-1 or worse.",
-	trust.ReasonNameConstraints:    "The CA may not issue certificates for these names.",
-	trust.ReasonTooManyNames:       "The certificate has too many names.",
-	trust.ReasonCertificateTooLong: "The certificate is too large.",
+	trust.ReasonUnreadable:           "The certificate cannot be read.",
+	trust.ReasonExpired:              "The certificate, or one above it, had expired.",
+	trust.ReasonNotYetValid:          "The certificate, or one above it, was not yet valid: is the clock right?",
+	trust.ReasonKeyUsage:             "The certificate is not for signing (keyUsage).",
+	trust.ReasonExtendedKeyUsage:     "The certificate is not for mail (extendedKeyUsage).",
+	trust.ReasonCA:                   "The signer's certificate is that of a CA.",
+	trust.ReasonWeakKey:              "A key on the way to the anchor is too short.",
+	trust.ReasonKeyTooLarge:          "The certificate's key is too large.",
+	trust.ReasonUnsupportedKey:       "The certificate's key is of a kind that is not supported.",
+	trust.ReasonWeakSignature:        "The certificate, or one above it, is signed with SHA-1 or worse.",
+	trust.ReasonUnsupportedSignature: "The certificate, or one above it, is signed in a way that is not supported, as with ML-DSA.",
+	trust.ReasonNameConstraints:      "The CA may not issue certificates for these names.",
+	trust.ReasonTooManyNames:         "The certificate has too many names.",
+	trust.ReasonCertificateTooLong:   "The certificate is too large.",
 }
 
 // signerWhy says in one sentence why a signer's result is not pass; "" for one that passes.
@@ -110,6 +112,12 @@ func layerWhy(layer unwrap.Layer, result policy.LayerResult) string {
 		return "Nobody signed this layer; it is only there for a domain signature to wrap."
 	case layer.CertsOnly():
 		return "It carries certificates only."
+	case layer.Type == unwrap.Compressed && layer.Fault == nil:
+		return "It makes what it holds smaller, and proves nothing."
+	case result.Reason == policy.ReasonUnsupported:
+		return "It is recognised and no more: nothing of ours opens or verifies such an object."
+	case errors.Is(layer.Fault, unwrap.ErrCompat):
+		return "It is not as the standards say; compat = \"lenient\" would read it."
 	case result.Reason == policy.ReasonUnauthenticated:
 		return "It stands in a ciphertext that may have been changed: no signature covers all of it, and it is not plain text."
 	case layer.ForUs && result.Result != "opened":

@@ -32,11 +32,12 @@ func newAnchors(certs []*x509.Certificate) anchors {
 		if cert == nil {
 			continue
 		}
-		if !usableAnchorKey(cert) {
+		own := *cert // the caller's stays as it is
+		takePSSKey(&own)
+		if !usableAnchorKey(&own) {
 			a.warnings = append(a.warnings, fmt.Sprintf("anchor %q: key is too short, too long or of an unknown kind: it is not used", nameText(cert.RawSubject)))
 			continue
 		}
-		own := *cert // the caller's stays as it is
 		takeDirectoryConstraints(&own)
 		a.pool.AddCert(&own)
 		a.certs = append(a.certs, &own)
@@ -47,6 +48,10 @@ func newAnchors(certs []*x509.Certificate) anchors {
 func usableAnchorKey(cert *x509.Certificate) bool {
 	spki := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
 	var content cryptobyte.String
+	oid, _ := keyType(cert.RawSubjectPublicKeyInfo)
+	if isMLDSA(oid) && cert.IsCA {
+		return false // crypto/x509 does not verify what it signed
+	}
 	return spki.ReadASN1(&content, cbasn1.SEQUENCE) && checkKey(content) == nil && strongKey(cert)
 }
 

@@ -22,25 +22,33 @@ type Description struct {
 	Key         string   // "rsa 2048"
 	CA          bool     // says that it may issue
 	Emails      []string // rfc822Names that are addresses
+	Refused     error    // why it is never trusted, whoever issued it; nil when that is not known
 }
 
-// Describe reads a certificate that anybody may have made, within the limits of Judge.
+// Describe reads a certificate that anybody may have made, within the limits of Judge. One that Judge refuses is described
+// too, as far as it can be read.
 func Describe(cert []byte) (d Description, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("certificate check panicked: %v", r)
 		}
 	}()
-	leaf, f := readCertificate(cert)
-	if f != nil {
-		return Description{}, fmt.Errorf("%s: %w", f.reason, f.err)
+	o, ok := readOutline(cert)
+	if !ok {
+		return Description{}, fmt.Errorf("%s: %w", ReasonUnreadable, errCertificate)
 	}
 	sum := sha256.Sum256(cert)
+	claimed := o.judgement(&fault{})
 	d = Description{
-		Subject: nameText(leaf.RawSubject), Issuer: nameText(leaf.RawIssuer), Serial: serialText(leaf.SerialNumber),
-		Fingerprint: hex.EncodeToString(sum[:]), NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
-		CA: leaf.BasicConstraintsValid && leaf.IsCA, Emails: readNames(leaf).emails,
+		Subject: nameText(o.subject), Issuer: claimed.Issuer, Serial: claimed.Serial, Fingerprint: hex.EncodeToString(sum[:]),
+		NotBefore: o.notBefore, NotAfter: o.notAfter, Emails: claimed.Emails,
 	}
+	leaf, f := readCertificate(cert)
+	if f != nil {
+		d.Refused = fmt.Errorf("%s: %w", f.reason, f.err)
+		return d, nil
+	}
+	d.CA = leaf.BasicConstraintsValid && leaf.IsCA
 	switch key := leaf.PublicKey.(type) {
 	case *rsa.PublicKey:
 		d.Key = fmt.Sprintf("rsa %d", key.N.BitLen())

@@ -7,21 +7,22 @@ import (
 
 // The reasons of a Judgement. They are constants, fit for a header field.
 const (
-	ReasonUnreadable         = "unreadable certificate"
-	ReasonUntrusted          = "untrusted certificate"
-	ReasonExpired            = "certificate expired"
-	ReasonNotYetValid        = "certificate not yet valid"
-	ReasonRevoked            = "certificate revoked"
-	ReasonKeyUsage           = "wrong key usage"
-	ReasonExtendedKeyUsage   = "wrong extended key usage"
-	ReasonCA                 = "ca certificate as signer"
-	ReasonWeakKey            = "weak key"
-	ReasonKeyTooLarge        = "key too large"
-	ReasonUnsupportedKey     = "unsupported key"
-	ReasonWeakSignature      = "weak certificate signature"
-	ReasonNameConstraints    = "name constraints violated"
-	ReasonTooManyNames       = "too many names in certificate"
-	ReasonCertificateTooLong = "certificate too large"
+	ReasonUnreadable           = "unreadable certificate"
+	ReasonUntrusted            = "untrusted certificate"
+	ReasonExpired              = "certificate expired"
+	ReasonNotYetValid          = "certificate not yet valid"
+	ReasonRevoked              = "certificate revoked"
+	ReasonKeyUsage             = "wrong key usage"
+	ReasonExtendedKeyUsage     = "wrong extended key usage"
+	ReasonCA                   = "ca certificate as signer"
+	ReasonWeakKey              = "weak key"
+	ReasonKeyTooLarge          = "key too large"
+	ReasonUnsupportedKey       = "unsupported key"
+	ReasonWeakSignature        = "weak certificate signature"
+	ReasonUnsupportedSignature = "unsupported certificate signature"
+	ReasonNameConstraints      = "name constraints violated"
+	ReasonTooManyNames         = "too many names in certificate"
+	ReasonCertificateTooLong   = "certificate too large"
 )
 
 // A fault is a reason and its detail for the log.

@@ -16,6 +16,7 @@ const (
 	maxIntermediates = 32       // looked at, of those that came along
 	maxCertificate   = 64 << 10 // octets
 	maxSerial        = 64       // octets; RFC 5280 allows 20
+	maxExtensions    = 256      // looked through in a certificate that is refused
 	maxNames         = 256      // names, constraints and policies of one certificate
 	maxChainNames    = 512      // of all intermediates together: they are compared with each other
 	minRSA           = 2048     // bits, for a path that is trusted
@@ -48,34 +49,20 @@ func readCertificate(der []byte) (*x509.Certificate, *fault) {
 	if err != nil {
 		return nil, &fault{ReasonUnreadable, err}
 	}
+	takePSSKey(cert)
 	return cert, nil
 }
 
-// checkOutline walks the certificate without recursion, numbers and names unread.
+// checkOutline looks at what makes a certificate dear, numbers and names unread.
 func checkOutline(der []byte) *fault {
-	input := cryptobyte.String(der)
-	var cert, tbs, serial, key, extensions cryptobyte.String
-	var hasExtensions bool
-	switch {
-	case !input.ReadASN1(&cert, cbasn1.SEQUENCE),
-		!cert.ReadASN1(&tbs, cbasn1.SEQUENCE),
-		!tbs.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()),
-		!tbs.ReadASN1(&serial, cbasn1.INTEGER),
-		len(serial) > maxSerial,
-		!tbs.SkipASN1(cbasn1.SEQUENCE), // signature
-		!tbs.SkipASN1(cbasn1.SEQUENCE), // issuer
-		!tbs.SkipASN1(cbasn1.SEQUENCE), // validity
-		!tbs.SkipASN1(cbasn1.SEQUENCE), // subject
-		!tbs.ReadASN1(&key, cbasn1.SEQUENCE),
-		!tbs.SkipOptionalASN1(cbasn1.Tag(1).ContextSpecific()),
-		!tbs.SkipOptionalASN1(cbasn1.Tag(2).ContextSpecific()),
-		!tbs.ReadOptionalASN1(&extensions, &hasExtensions, cbasn1.Tag(3).ContextSpecific().Constructed()):
+	o, ok := readOutline(der)
+	if !ok {
 		return &fault{ReasonUnreadable, errCertificate}
 	}
-	if f := checkKey(key); f != nil {
+	if f := checkKey(o.key); f != nil {
 		return f
 	}
-	names, ok := countNames(extensions)
+	names, ok := countNames(o.extensions)
 	if !ok {
 		return &fault{ReasonUnreadable, errCertificate}
 	}
@@ -93,9 +80,9 @@ func checkKey(spki cryptobyte.String) *fault {
 		return &fault{ReasonUnreadable, errCertificate}
 	}
 	switch {
-	case oid.Equal(oidRSA):
+	case oid.Equal(oidRSA), oid.Equal(oidRSAPSS):
 		return checkRSA(spki)
-	case oid.Equal(oidEC), oid.Equal(oidEd25519):
+	case oid.Equal(oidEC), oid.Equal(oidEd25519), isMLDSA(oid):
 		return nil
 	}
 	return faultf(ReasonUnsupportedKey, fmt.Sprintf("public key algorithm %s", oid))

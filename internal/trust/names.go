@@ -133,9 +133,9 @@ var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 // readNames reads the SubjectAltName itself: crypto/x509 hands out parsed URIs, in which percent-encoded hosts and
 // empty queries can no longer be seen.
-func readNames(cert *x509.Certificate) certificateNames {
+func readNames(subjectAltName []byte) certificateNames {
 	var names certificateNames
-	der := cryptobyte.String(extension(cert, oidSubjectAltName))
+	der := cryptobyte.String(subjectAltName)
 	var list cryptobyte.String
 	if !der.ReadASN1(&list, cbasn1.SEQUENCE) {
 		return names

@@ -50,7 +50,8 @@ func strongKey(cert *x509.Certificate) bool {
 	case *ecdsa.PublicKey:
 		return key.Params().BitSize >= 256
 	}
-	return cert.PublicKeyAlgorithm == x509.Ed25519
+	oid, _ := keyType(cert.RawSubjectPublicKeyInfo)
+	return cert.PublicKeyAlgorithm == x509.Ed25519 || isMLDSA(oid)
 }
 
 // paths returns every path from leaf to an anchor that crypto/x509 finds good at the given time.
@@ -135,24 +136,26 @@ func pathReason(leaf *x509.Certificate, usable []*x509.Certificate, err error) s
 		}
 		return ReasonUntrusted
 	}
-	if weakSignature(leaf) {
-		return ReasonWeakSignature
+	if reason := signatureReason(leaf); reason != "" {
+		return reason
 	}
 	for _, cert := range usable {
-		if bytes.Equal(cert.RawSubject, leaf.RawIssuer) && weakSignature(cert) {
-			return ReasonWeakSignature
+		if reason := signatureReason(cert); reason != "" && bytes.Equal(cert.RawSubject, leaf.RawIssuer) {
+			return reason
 		}
 	}
 	return ReasonUntrusted
 }
 
-// weakSignature reports whether the signature on a certificate is one that crypto/x509 never accepts.
-func weakSignature(cert *x509.Certificate) bool {
+// signatureReason names what is wrong with the signature on a certificate that crypto/x509 never accepts; "" for nothing.
+func signatureReason(cert *x509.Certificate) string {
 	switch cert.SignatureAlgorithm {
 	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
-		return true
+		return ReasonWeakSignature
+	case x509.UnknownSignatureAlgorithm:
+		return ReasonUnsupportedSignature
 	}
-	return false
+	return ""
 }
 
 // checkPath adds to a path that crypto/x509 found good what it lets through, and returns the constraints on names.

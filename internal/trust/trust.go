@@ -96,14 +96,15 @@ func (s *Store) Judge(cert []byte, intermediates [][]byte, kind Kind, at time.Ti
 	}
 	leaf, f := readCertificate(cert)
 	if f != nil {
-		return Judgement{Reason: f.reason, Err: f.err}
+		o, _ := readOutline(cert)
+		return o.judgement(f)
 	}
 	j = Judgement{
 		Serial:   serialText(leaf.SerialNumber),
 		Issuer:   nameText(leaf.RawIssuer),
 		NotAfter: leaf.NotAfter,
 	}
-	names := readNames(leaf)
+	names := readNames(extension(leaf, oidSubjectAltName))
 	j.Emails = names.emails
 	path, f := s.judgePath(leaf, names, intermediates, kind, at)
 	if kind == Domain {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"paperknife/seal"
+	"paperknife/test/need"
 )
 
 const forgedResults = "Authentication-Results: " + authservID + "; smime=pass body.smime-identifier=boss@corp.example"
@@ -57,10 +58,7 @@ func TestB03HiddenFrom(t *testing.T) {
 
 // THREATS B16: what a reader of another make finds in the delivered header.
 func TestB16AsPythonReadsIt(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3")
-	}
+	python := need.Command(t, "python3")
 	l := theLab(t)
 	dir := t.TempDir()
 	for i, header := range []string{

@@ -2,6 +2,7 @@ package attack_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/asn1"
 	"encoding/base64"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"paperknife/seal"
+	"paperknife/test/cputime"
 )
 
 // brokenSignature is a second part that no reader takes for a signature of anything.
@@ -113,5 +115,77 @@ func TestB23ChosenBoundary(t *testing.T) {
 	for _, boundary := range []string{"-", "---", "---Original"} {
 		chosen := bytes.ReplaceAll(bytes.ReplaceAll(signed, []byte("--x"), []byte("--"+boundary)), []byte(`"x"`), []byte(`"`+boundary+`"`))
 		l.noPass(t, from(bossAddress, chosen))
+	}
+}
+
+// THREATS B23: boundaries that readers read in different ways. Python's email keeps the backslash and the comment.
+func TestB23BoundaryReadInTwoWays(t *testing.T) {
+	l := theLab(t)
+	for ours, theirs := range map[string]string{`"x\y"`: `x\y`, `"x" (y)`: `"x" (y)`, `x (y)`: `x (y)`, `"\x"`: `\x`, `x;boundary=y`: "y", `x;boundary*=y`: "y", `x;boundary*0=y`: "y", `"x`: "x"} {
+		evil := "\r\n--" + theirs + "\r\nContent-Type: text/html\r\n\r\nPay 1000000 to Eve\r\n"
+		boundary := strings.NewReplacer(`\`, "", ` (y)`, "", `"`, "", "(y)", "").Replace(strings.SplitN(ours, ";", 2)[0])
+		entity := l.hidden(t, plain, boundary, evil)
+		entity = bytes.Replace(entity, []byte(`boundary="`+boundary+`"`), []byte("boundary="+ours), 1)
+		l.noPass(t, from(bossAddress, entity))
+	}
+}
+
+// compressed returns the entity of a CompressedData of the octets, with others behind the end of the zlib stream.
+func compressed(t *testing.T, entity []byte, behind string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	if _, err := w.Write(entity); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString(behind)
+	oid := func(last byte) []byte {
+		return []byte{6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, last, map[byte]byte{1: 9, 3: 8}[last]}
+	}
+	object := der(0x30, oid(1), der(0xa0, der(0x30, []byte{2, 1, 0}, der(0x30, oid(3)), der(0x30, derData, der(0xa0, der(4, b.Bytes()))))))
+	return bytes.Replace(pkcs7MIME(object), []byte("signed-data"), []byte("compressed-data"), 1)
+}
+
+// THREATS B08, A40: a good signature in compression that readers undo in different ways.
+func TestB08CompressedBeside(t *testing.T) {
+	l := theLab(t)
+	signed := sign(t, []byte(plain), l.boss, seal.SignOptions{Detached: true})
+	if d := l.deliver(t, from(bossAddress, compressed(t, signed, "")), "incapable"); !d.passed() {
+		t.Errorf("compression alone: %+v", d.results)
+	}
+	var second bytes.Buffer
+	w := zlib.NewWriter(&second)
+	if _, err := w.Write([]byte(evilPart)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, behind := range []string{"x", second.String(), "\x00\x00\x00\x00", evilPart} {
+		l.noPass(t, from(bossAddress, compressed(t, signed, behind)))
+	}
+	l.noPass(t, from(bossAddress, compressed(t, append(signed, evilPart...), "")))
+	l.noPass(t, from(bossAddress, compressed(t, append([]byte(evilPart), signed...), "")))
+}
+
+// THREATS A40: bombs of several kinds, in each other, sealed and in the open.
+func TestA40Bombs(t *testing.T) {
+	l := theLab(t)
+	a := l.newAgent(t)
+	zeros := append([]byte("Content-Type: text/plain\r\n\r\n"), make([]byte, 50<<20)...)
+	once := compressed(t, zeros, "")
+	for name, entity := range map[string][]byte{
+		"once": once, "twice": compressed(t, once, ""), "eight times": compressed(t, compressed(t, compressed(t, compressed(t, compressed(t, compressed(t, compressed(t, once, ""), ""), ""), ""), ""), ""), ""),
+		"sealed": l.encrypt(t, once), "signed": sign(t, once, l.eve, seal.SignOptions{}), "in a signature": sign(t, zeros[:5<<20], l.eve, seal.SignOptions{}),
+	} {
+		start := cputime.Used(t)
+		d := l.filtered(t, a, from(eveAddress, entity), "incapable")
+		cputime.Limit(t, start, 1e9)
+		if len(d.raw) > 20*len(entity)+10000 {
+			t.Errorf("%s: %d octets became %d", name, len(entity), len(d.raw))
+		}
 	}
 }

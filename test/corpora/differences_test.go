@@ -21,28 +21,27 @@ type place struct {
 }
 
 var differences = []difference{
-	{"triple DES and RC2 content encryption is not opened", []place{
-		{`header-protection/.*/smime-(sign\+)?enc.*\.eml`, 1, []string{"decrypt", "content"}},
-		{`header-protection/.*/smime-sign\+enc.*\.eml`, 2, []string{"layer"}},
-		{`rfc4134/.*/5\.[123]\.(bin|eml)`, 1, []string{"decrypt", "content"}},
+	{"RC2 content encryption is not opened", []place{
+		{`rfc4134/.*/5\.2\.bin`, 1, []string{"decrypt", "content"}},
+	}},
+	{"signed with line ends of LF, which compat reads and names, and which never passes", []place{
+		{`thunderbird-smime/.*/alice\.env\.dsig\.SHA(1|256)\.multipart\.eml`, 1, []string{"verify"}},
 	}},
 	{"DSA signatures are not verified", []place{
 		{`rfc4134/.*/4\.(1|10|4|7|8|9)\.(bin|eml)`, 1, []string{"verify"}},
 	}},
-	{"ML-DSA signatures are not verified, and their certificates not read", []place{
+	{"the message lacks the certificate of its ML-DSA signer (package cms verifies the signatures with it)", []place{
 		{`(pqc-cms|rfc9882-mldsa)/.*(ML-DSA-|mldsa)\d\d.*\.pem`, 1, []string{"verify", "chain now"}},
-	}},
-	{"ML-KEM is not opened", []place{
-		{`pqc-cms/.*/ML-KEM-512\.cms`, 1, []string{"decrypt", "content"}},
-		{`rfc9936-mlkem/.*\.cms\.pem`, 1, []string{"decrypt", "content"}},
 	}},
 	{"what is inside is no MIME entity, so it cannot take the layer's place (package cms compares its octets)", []place{
 		{`rfc4134/.*/4\.(1|10|2|4|5|7)\.bin`, 1, []string{"content"}},
+		{`rfc4134/.*/5\.[13]\.(bin|eml)`, 1, []string{"content"}},
 		{`gnutls-pkcs7/.*/rfc4134-4\.5\.p7b`, 1, []string{"content"}},
 		{`(pqc-cms|rfc9882-mldsa)/.*(ML-DSA-|mldsa)\d\d.*\.pem`, 1, []string{"content"}},
+		{`pqc-cms/.*/ML-KEM-512\.cms|rfc9936-mlkem/.*\.cms\.pem`, 1, []string{"content"}},
 	}},
-	{"Data, DigestedData and EncryptedData are no layers of S/MIME", []place{
-		{`rfc4134/.*/(3\.[12]|6\.0|7\.[12])\.bin`, 1, []string{"layer"}},
+	{"Data is no layer of S/MIME", []place{
+		{`rfc4134/.*/3\.[12]\.bin`, 1, []string{"layer"}},
 	}},
 	{"only a message that is S/MIME as a whole is opened", []place{
 		{`thunderbird-smime/.*/alice\.dsig\.SHA256\.multipart\.in\.mixed.*\.eml`, 1, []string{"layer"}},

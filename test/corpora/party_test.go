@@ -36,6 +36,7 @@ const (
 	autocrypt   = "header-protection/autocrypt+protected-headers/"
 	notmuch     = "header-protection/notmuch+notmuch/"
 	rfc4134     = "rfc4134/bcgit+bc-test-data/"
+	kyber       = "pqc-cms/lamps-wg+cms-kyber/example/"
 	thunderbird = "thunderbird-smime/mozilla+releases-comm-central/smime/"
 )
 
@@ -50,6 +51,7 @@ var parties = []party{
 		{certificate: rfc4134 + "BobRSASignByCarl.cer", key: rfc4134 + "BobPrivRSAEncrypt.pri"},
 		{certificate: rfc4134 + "DianeRSASignByCarl.cer", key: rfc4134 + "DianePrivRSASignEncrypt.pri"},
 	}},
+	{"mlkem.example", []string{kyber, "rfc9936-mlkem/"}, []keySource{{certificate: kyber + "ML-KEM-512.pem", key: kyber + "ML-KEM-512-seed.priv"}}},
 	{"thunderbird.example", []string{"thunderbird-smime/"}, []keySource{
 		{pkcs12: thunderbird + "Bob.p12", password: "nss"},
 		{pkcs12: thunderbird + "Alice.p12", password: "nss"},

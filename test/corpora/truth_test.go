@@ -206,7 +206,7 @@ func (e *examiner) examine(t testing.TB, name string, what truth, msg []byte) []
 		e.judgements(t, add, want, got, msg)
 		e.algorithms(t, add, want, got)
 		if got.Type == unwrap.Signed {
-			if got.Signers != nil && got.Signers[0].Digest == "sha1" && verified(got) == "ok" {
+			if len(got.Signers) > 0 && got.Signers[0].Digest == "sha1" && verified(got) == "ok" {
 				add("sha1", "policy", x.Decision.Layers[i].Result)
 			}
 			add("pass", passOrNot(want), map[bool]string{true: "pass", false: "not"}[x.Decision.Layers[i].Result == "pass"])
@@ -252,6 +252,10 @@ func kindOf(l unwrap.Layer) string {
 		return "enveloped-data"
 	case l.Type == unwrap.AuthEnveloped:
 		return "authEnveloped-data"
+	case l.Type == unwrap.Digested:
+		return "pkcs7-digestData"
+	case l.Type == unwrap.Encrypted:
+		return "pkcs7-encryptedData"
 	}
 	return string(l.Type)
 }

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"paperknife/test/need"
 )
 
 // Socket is the name of the socket that a Site's configuration has lmtpd listen on, relative to its directory.
@@ -200,12 +202,8 @@ func (s *Site) prepare(tb testing.TB, cmd *exec.Cmd) {
 // Need skips a test that lacks something, and fails it where every test must run.
 func Need(tb testing.TB, what string, err error) {
 	tb.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") == "true":
-		tb.Fatalf("%s is needed: %v", what, err)
-	default:
-		tb.Skipf("%s is needed: %v", what, err)
+	if err != nil {
+		need.Missing(tb, what, "is needed:", err)
 	}
 }
 

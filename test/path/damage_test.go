@@ -129,6 +129,9 @@ var envelopedFindings = map[testpki.Place]finding{
 
 func (d damaged) want() finding {
 	switch {
+	case d.sealed && (d.place == testpki.Boundary || d.place == testpki.CloseDelimiter):
+		// Delimiters of a boundary that is nowhere declared are what an attacker leaves who cuts CBC content.
+		return one(noSMIMEResult, cannotDecrypt)
 	case d.sealed:
 		f := signedFindings[d.place]
 		f.domsec = []string{notDomainSig, domsecUnread}

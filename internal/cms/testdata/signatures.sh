@@ -17,6 +17,13 @@ certificate rsa3072
 openssl genpkey -quiet -algorithm ed25519 -out ed25519.key
 certificate ed25519
 
+for curve in brainpoolP256r1 brainpoolP384r1 brainpoolP512r1; do
+	openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:$curve -pkeyopt ec_param_enc:named_curve -out $curve.key
+	certificate $curve
+done
+openssl genpkey -quiet -algorithm ed448 -out ed448.key
+certificate ed448
+
 pss() { # output, signer, options
 	out=$1; signer=$2; shift 2
 	openssl cms -sign -binary -nodetach -in content.txt -signer "$signer.crt" -inkey "$signer.key" -outform DER -out "$out.der" \
@@ -37,3 +44,11 @@ certtool --p7-sign --p7-time --load-privkey ed25519.key --load-certificate ed255
 	--outfile ed25519.der
 certtool --p7-sign --load-privkey psskey.key --load-certificate psskey.crt --hash sha384 --infile content.txt --outder \
 	--outfile pss-gnutls.der
+ecdsa() { # curve, options
+	curve=$1; shift
+	openssl cms -sign -binary -nodetach -in content.txt -signer "$curve.crt" -inkey "$curve.key" -outform DER \
+		-out "$curve.der" "$@"
+}
+ecdsa brainpoolP256r1
+ecdsa brainpoolP384r1 -md sha384
+ecdsa brainpoolP512r1 -md sha512

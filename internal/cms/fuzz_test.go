@@ -73,6 +73,8 @@ func FuzzReader(f *testing.F) {
 // FuzzSignedData: nothing verifies but the content that the keys of the test data signed.
 func FuzzSignedData(f *testing.F) {
 	seeds(f, "signed-")
+	seeds(f, "pss-")
+	seeds(f, "ed25519")
 	signedContent := testdata(f, "content.txt")
 	rsaCert, p256Cert, p384Cert := cert(f, "rsa"), cert(f, "p256"), cert(f, "p384")
 	f.Fuzz(func(t *testing.T, p []byte) {

@@ -4,14 +4,14 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build check packages lint race unit vulnerabilities bench profile
+.PHONY: build check packages lint race unit tokens vulnerabilities bench profile
 
 build:
 	mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin ./cmd/...
 
 # Everything a change must pass: packages for the real servers, lint, every test.
-check: packages lint race unit
+check: packages lint race unit tokens
 
 # The Debian packages of the real mail servers and tools that the tests use. Without the right to install, the tests
 # that need them skip, or fail where CI=true.
@@ -23,6 +23,7 @@ lint:
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
+	CGO_ENABLED=1 $(GO) vet -tags pkcs11 ./internal/keys
 	$(GO) run $(STATICCHECK) ./...
 
 # The parts that run side by side, under the race detector.
@@ -32,6 +33,11 @@ race:
 unit:
 	@test -d ../shared/corpora || test -n "$$PAPERKNIFE_SHARED" || echo "no ../shared/corpora: tests that read other people's mail skip"
 	$(GO) test -count=1 ./...
+
+# The build with PKCS #11 tokens, which asks for a C compiler, against SoftHSM.
+tokens:
+	CGO_ENABLED=1 $(GO) build -tags pkcs11 -o /dev/null ./cmd/lmtpd
+	CGO_ENABLED=1 $(GO) test -tags pkcs11 -count=1 -run Token ./internal/keys
 
 # What is too long for check: every target fuzzed, every system call broken and cut short. It writes docs/prove.md. Root, for tracing and
 # for small file systems.

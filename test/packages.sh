@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that the tests need, when it may. It never fails: a test that misses a package says so.
 set -u
-packages="acl gnutls-bin gpgsm libnss3-tools mandoc openssl postfix procmail maildrop python3 strace mutt swaks"
+packages="acl gcc gnutls-bin gpgsm libc6-dev libnss3-tools mandoc openssl postfix procmail maildrop python3 softhsm2 strace mutt swaks"
 
 missing=""
 for package in $packages; do

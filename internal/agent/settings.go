@@ -103,8 +103,8 @@ func (a *Agent) loadKeys(c *config.Config) error {
 
 // KeyPair says where a key of the configuration is; not ok for one that is not complete.
 func KeyPair(k config.Key) (pair keys.Pair, ok bool) {
-	pair = keys.Pair{Cert: k.Cert, Key: k.Key, PKCS12: k.PKCS12, PasswordFile: k.PasswordFile}
-	return pair, k.PKCS12 != "" || k.Cert != "" && k.Key != ""
+	pair = keys.Pair{Cert: k.Cert, Key: k.Key, PKCS12: k.PKCS12, PasswordFile: k.PasswordFile, PKCS11: k.PKCS11}
+	return pair, k.PKCS12 != "" || k.PKCS11 != "" || k.Cert != "" && k.Key != ""
 }
 
 func (a *Agent) loadTrust(c *config.Config) (err error) {

@@ -125,7 +125,7 @@ func (d *decoder) checkDomains(domains []Domain) {
 func (d *decoder) checkKey(key string, number int, k Key) {
 	const fix = `write { cert = "FILE", key = "FILE" }, { pkcs12 = "FILE" } or { pkcs11 = "pkcs11:..." }`
 	forms := 0
-	for _, used := range []bool{k.Cert != "" || k.Key != "", k.PKCS12 != "", k.PKCS11 != ""} {
+	for _, used := range []bool{k.Key != "" || k.Cert != "" && k.PKCS11 == "", k.PKCS12 != "", k.PKCS11 != ""} {
 		if used {
 			forms++
 		}
@@ -135,7 +135,7 @@ func (d *decoder) checkKey(key string, number int, k Key) {
 		d.report(key, fmt.Sprintf("number %d is not one of the three forms of a key", number), fix)
 	case k.Cert == "" && k.Key != "":
 		d.report(key, fmt.Sprintf("number %d has a key without its cert", number), fix)
-	case k.Key == "" && k.Cert != "":
+	case k.Key == "" && k.Cert != "" && k.PKCS11 == "":
 		d.report(key, fmt.Sprintf("number %d has a cert without its key", number), fix)
 	case k.PasswordFile != "" && k.PKCS12 == "":
 		d.report(key, fmt.Sprintf("number %d has a password_file without pkcs12", number), "write the key in PEM without a passphrase, or both in pkcs12")

@@ -89,7 +89,7 @@ type Domain struct {
 	Keys []Key `toml:"keys"`
 }
 
-// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11. Keys are RSA, on P-256, P-384 or P-521, X25519,
+// A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11 with or without cert. Keys are RSA, on P-256, P-384 or P-521, X25519,
 // or ML-KEM with its seed.
 type Key struct {
 	// Cert and Key are PEM files that belong together.
@@ -99,7 +99,9 @@ type Key struct {
 	PKCS12 string `toml:"pkcs12"`
 	// PasswordFile holds the password of the PKCS12 file in its one line. Default: "", the password is empty.
 	PasswordFile string `toml:"password_file"`
-	// PKCS11 is the RFC 7512 URI of a key in a token, "pkcs11:...".
+	// PKCS11 is the RFC 7512 URI of a key in a token, "pkcs11:token=T;object=O?module-path=/usr/lib/LIBRARY.so", with
+	// pin-source=/FILE for the PIN. The certificate is the one beside it in the token, unless Cert names a file. Only
+	// programs built with the tag pkcs11 have tokens.
 	PKCS11 string `toml:"pkcs11"`
 }
 

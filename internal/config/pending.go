@@ -14,7 +14,6 @@ var pendingKeys = []struct {
 }{
 	{"filter.listen", func(c, _ *Config) bool { return c.Filter.Listen != "" }},
 	{"filter.trusted_users", func(c, _ *Config) bool { return len(c.Filter.TrustedUsers) > 0 }},
-	{"domain.keys.pkcs11", func(c, _ *Config) bool { return c.anyKey(func(k Key) bool { return k.PKCS11 != "" }) }},
 	{`trust.naming "rfc3183"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "rfc3183") }},
 	{`trust.naming "direct"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "direct") }},
 	{`trust.naming "public-br"`, func(c, _ *Config) bool { return slices.Contains(c.Trust.Naming, "public-br") }},
@@ -63,8 +62,4 @@ func (c *Config) pending() []remark {
 		}
 	}
 	return list
-}
-
-func (c *Config) anyKey(is func(Key) bool) bool {
-	return slices.ContainsFunc(c.Domains, func(d Domain) bool { return slices.ContainsFunc(d.Keys, is) })
 }

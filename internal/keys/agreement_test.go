@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"paperknife/internal/cms"
+	"paperknife/test/need"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -134,9 +135,7 @@ func TestChooseAcrossKinds(t *testing.T) {
 
 // TestKeyKinds: keys on every curve, in PKCS #8 and SEC 1, open what OpenSSL seals for them.
 func TestKeyKinds(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	need.Command(t, "openssl")
 	plain := []byte("Content-Type: text/plain\r\n\r\nThird quarter: 42.\r\n")
 	in := write(t, t.TempDir(), "plain", plain)
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {

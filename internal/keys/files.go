@@ -49,11 +49,11 @@ func (e *entry) privateKey(operations *atomic.Uint64) (crypto.PrivateKey, error)
 	if e.key != nil {
 		return e.key, nil
 	}
-	key, err := e.pair.private(e.cert)
+	key, remark, err := e.pair.private(e.cert)
 	if err != nil {
 		return nil, err
 	}
-	e.key = hide(key, operations)
+	e.key, e.remark = hide(key, operations), remark
 	return e.key, nil
 }
 

@@ -28,25 +28,33 @@ var (
 	ErrNotOurs = errors.New("recipient is not ours")
 )
 
-// A Pair is where a certificate and its private key are: in PEM files, which may be one file, or in a PKCS #12 file.
+// A Pair is where a certificate and its private key are: in PEM files, which may be one file, in a PKCS #12 file, or in
+// a PKCS #11 token, beside which the certificate may be in a file.
 type Pair struct {
 	Cert, Key    string
 	PKCS12       string
 	PasswordFile string // of the PKCS #12 file; "" when its password is empty
+	PKCS11       string // RFC 7512 URI
 }
 
 // CertFile is the file that the certificate is in.
 func (p Pair) CertFile() string {
-	if p.PKCS12 != "" {
+	switch {
+	case p.PKCS12 != "":
 		return p.PKCS12
+	case p.Cert == "":
+		return withoutPIN(p.PKCS11)
 	}
 	return p.Cert
 }
 
-// KeyFile is the file that the private key is in.
+// KeyFile is the file that the private key is in, or the URI of its token.
 func (p Pair) KeyFile() string {
-	if p.PKCS12 != "" {
+	switch {
+	case p.PKCS12 != "":
 		return p.PKCS12
+	case p.PKCS11 != "":
+		return withoutPIN(p.PKCS11)
 	}
 	return p.Key
 }
@@ -57,19 +65,37 @@ func (p Pair) certificate() (*x509.Certificate, error) {
 		_, cert, err := readPKCS12(p.PKCS12, p.PasswordFile)
 		return cert, err
 	}
-	return readCertificate(p.Cert)
+	if p.PKCS11 == "" {
+		return readCertificate(p.Cert)
+	}
+	uri, err := parseTokenURI(p.PKCS11)
+	if err != nil {
+		return nil, err
+	}
+	if p.Cert != "" {
+		return readCertificate(p.Cert)
+	}
+	return tokenCertificate(uri)
 }
 
-// private reads the private key, which must be that of the certificate.
-func (p Pair) private(cert *x509.Certificate) (crypto.PrivateKey, error) {
-	if p.PKCS12 == "" {
-		return readKey(p.Key, cert)
+// private reads the private key, which must be that of the certificate. remark is what is odd about it.
+func (p Pair) private(cert *x509.Certificate) (key crypto.PrivateKey, remark string, err error) {
+	switch {
+	case p.PKCS12 != "":
+		key, now, err := readPKCS12(p.PKCS12, p.PasswordFile)
+		if err == nil && !now.Equal(cert) {
+			err = fmt.Errorf("%s: changed since it was read", p.PKCS12)
+		}
+		return key, "", err
+	case p.PKCS11 != "":
+		uri, err := parseTokenURI(p.PKCS11)
+		if err != nil {
+			return nil, "", err
+		}
+		return tokenKey(uri, cert)
 	}
-	key, now, err := readPKCS12(p.PKCS12, p.PasswordFile)
-	if err == nil && !now.Equal(cert) {
-		err = fmt.Errorf("%s: changed since it was read", p.PKCS12)
-	}
-	return key, err
+	key, err = readKey(p.Key, cert)
+	return key, "", err
 }
 
 // A Ring is the keys of one domain, the current one first. It may be used by many goroutines.
@@ -86,8 +112,9 @@ type entry struct {
 	rank int // place in the configuration
 	cert *x509.Certificate
 
-	mu  sync.Mutex
-	key crypto.PrivateKey
+	mu     sync.Mutex
+	key    crypto.PrivateKey
+	remark string // what was odd about the key
 }
 
 // Load reads the certificates. Private keys are left where they are until a message needs one: a process that

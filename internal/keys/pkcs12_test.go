@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"paperknife/test/need"
 )
 
 // export makes a PKCS #12 file with openssl.
@@ -25,9 +27,7 @@ func export(t testing.TB, o *owner, password string, args ...string) string {
 
 // TestPKCS12: files as OpenSSL makes them today and made them long ago, with and without a chain or a password.
 func TestPKCS12(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	need.Command(t, "openssl")
 	dir := t.TempDir()
 	password := write(t, dir, "password", []byte("caf\u00e9 au lait\n"))
 	windows := write(t, dir, "windows", []byte("caf\u00e9 au lait\r\n"))
@@ -78,9 +78,7 @@ func TestPKCS12(t *testing.T) {
 
 // TestPKCS12Opens: the key out of the file opens mail; a file that was changed under us is a fault of the store.
 func TestPKCS12Opens(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	need.Command(t, "openssl")
 	o := newOwner(t, ecKey(t, elliptic.P256()), 1, keyAgreement)
 	path := export(t, o, "")
 	plain := []byte("Content-Type: text/plain\r\n\r\nThird quarter: 42.\r\n")
@@ -114,9 +112,7 @@ func TestPKCS12Opens(t *testing.T) {
 
 // TestPKCS12Warnings: the file and that of its password are looked at like a key.
 func TestPKCS12Warnings(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	need.Command(t, "openssl")
 	o := newOwner(t, rsaKey(0), 1, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
 	password := write(t, t.TempDir(), "password", []byte("x"))
 	path := export(t, o, "x")

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -41,7 +40,7 @@ func publicKey(cert *x509.Certificate) crypto.PublicKey {
 // which looks into unexported fields, gets at it. What cannot open mail becomes a key that can do nothing.
 func hide(key crypto.PrivateKey, operations *atomic.Uint64) crypto.PrivateKey {
 	switch key := key.(type) {
-	case *rsa.PrivateKey:
+	case crypto.Decrypter:
 		return decrypter{public: key.Public(), decrypt: func(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 			operations.Add(1)
 			return key.Decrypt(random, message, opts)

@@ -39,9 +39,11 @@ func (w Warning) String() string {
 func (r *Ring) Findings() []Warning {
 	var warnings []Warning
 	for _, e := range r.entries {
-		warnings = append(warnings, modeWarnings(e.pair.KeyFile())...)
-		if e.pair.PasswordFile != "" {
-			warnings = append(warnings, modeWarnings(e.pair.PasswordFile)...)
+		for _, file := range e.pair.secrets() {
+			warnings = append(warnings, modeWarnings(file)...)
+		}
+		if remark := e.remarked(); remark != "" {
+			warnings = append(warnings, Warning{e.pair.KeyFile(), remark, "allow the mechanism for the key, or tell partners to use RSAES-OAEP", true})
 		}
 		warnings = append(warnings, usageWarnings(e.pair.CertFile(), e.cert)...)
 	}
@@ -50,6 +52,26 @@ func (r *Ring) Findings() []Warning {
 
 // soon is how long before its end a certificate is due to be replaced.
 const soon = 30 * 24 * time.Hour
+
+// secrets are the files that nobody else may read.
+func (p Pair) secrets() []string {
+	var files []string
+	if p.PKCS11 == "" {
+		files = append(files, p.KeyFile())
+	} else if uri, err := parseTokenURI(p.PKCS11); err == nil && uri.pinFile != "" {
+		files = append(files, uri.pinFile)
+	}
+	if p.PasswordFile != "" {
+		files = append(files, p.PasswordFile)
+	}
+	return files
+}
+
+func (e *entry) remarked() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.remark
+}
 
 // DomainFindings returns why senders may not find or use the certificates for a domain (given as A-labels): those
 // out of date, and those whose SubjectAltName does not name the domain (D31). A retired key is meant to open old

@@ -45,8 +45,11 @@ func (c *checker) checkPair(place string, pair keys.Pair, domain string, current
 	ring, err := keys.Load([]keys.Pair{pair})
 	if err != nil {
 		fix := "name a certificate in PEM or DER that this user may read"
-		if pair.PKCS12 != "" {
+		switch {
+		case pair.PKCS12 != "":
 			fix = "name a PKCS #12 file and its password_file that this user may read"
+		case pair.PKCS11 != "":
+			fix = "name the key with its token, library and PIN, or a file with the certificate: pkcs11:token=T;object=O?module-path=/usr/lib/..."
 		}
 		c.bad(place, fix, "%s: %v", pair.CertFile(), short(err, pair.CertFile()))
 		return false
@@ -54,7 +57,11 @@ func (c *checker) checkPair(place string, pair keys.Pair, domain string, current
 	good := true
 	for _, err := range ring.Check() {
 		good = false
-		c.bad(place, "name the private key of "+pair.CertFile()+" in PEM, not encrypted, owned by the user of lmtpd", "%s: %v", pair.KeyFile(), short(err, pair.KeyFile()))
+		fix := "name the private key of " + pair.CertFile() + " in PEM, not encrypted, owned by the user of lmtpd"
+		if pair.PKCS11 != "" {
+			fix = "see that the token is there, and that library, PIN and object are its own"
+		}
+		c.bad(place, fix, "%s: %v", pair.KeyFile(), short(err, pair.KeyFile()))
 	}
 	findings := ring.Findings()
 	if name, err := trust.NormalizeDomain(domain); err == nil && current {

@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 
 	"paperknife/test/need"
+
+	"github.com/cloudflare/circl/dh/x448"
 )
 
 // testdata returns a file made by testdata/make.sh.
@@ -54,7 +56,11 @@ func decrypter(t testing.TB, name string) crypto.Decrypter {
 // private returns a key as ContentKey takes it.
 func private(t testing.TB, name string) crypto.PrivateKey {
 	t.Helper()
-	key, err := x509.ParsePKCS8PrivateKey(pemBytes(t, name+".key"))
+	der := pemBytes(t, name+".key")
+	if name == "x448" {
+		return x448Private(der[len(der)-sizeX448:])
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +70,16 @@ func private(t testing.TB, name string) crypto.PrivateKey {
 		}
 	}
 	return key
+}
+
+// x448Private is a key of X448.
+type x448Private x448.Key
+
+// X448 implements X448Key.
+func (k x448Private) X448(point []byte) ([]byte, bool, error) {
+	secret, private, public := new(x448.Key), x448.Key(k), x448.Key(point)
+	ok := x448.Shared(secret, &private, &public)
+	return secret[:], ok, nil
 }
 
 // openssl runs the command line in the directory of the test data.

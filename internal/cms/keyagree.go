@@ -37,7 +37,8 @@ var agreements = []struct {
 }
 
 // agreementCurves is every curve of key agreement. crypto/ecdh does the arithmetic, and refuses points that are not on
-// the curve (THREATS A35).
+// the curve (THREATS A35). It has no X448: that is the row without a curve. The Brainpool curves are left out, since no
+// library has them with arithmetic that takes the same time for every private key.
 var agreementCurves = []struct {
 	curve     ecdh.Curve
 	hkdf      bool                  // RFC 8418, else RFC 5753
@@ -48,6 +49,7 @@ var agreementCurves = []struct {
 	{ecdh.P384(), false, oidECPublicKey, oidP384},
 	{ecdh.P521(), false, oidECPublicKey, oidP521},
 	{ecdh.X25519(), true, asn1.ObjectIdentifier{1, 3, 101, 110}, nil},
+	{nil, true, asn1.ObjectIdentifier{1, 3, 101, 111}, nil},
 }
 
 // agreementInfo is what KeyAgreeRecipientInfo says once for all its recipients.
@@ -144,24 +146,34 @@ func readRecipientEncryptedKey(s *cryptobyte.String) (r Recipient, ok bool) {
 	return r, true
 }
 
+// An X448Key is a private key of X448.
+type X448Key interface {
+	// X448 returns the shared secret with a public key of 56 octets. It is of use only when ok, which a point of small
+	// order is not (RFC 8418 section 6). An error is a fault of the key, as elsewhere.
+	X448(point []byte) (secret []byte, ok bool, err error)
+}
+
+const sizeX448 = 56
+
 // agreed is ContentKey by ephemeral-static Diffie-Hellman. A point that is none is replaced by our own, so that the
 // key works all the same.
 func (ri *RecipientInfo) agreed(private crypto.PrivateKey, size int) ([]byte, error) {
-	key, ok := private.(ecdh.KeyExchanger)
-	if !ok {
+	var curve ecdh.Curve
+	var agree func() (secret []byte, good int, err error)
+	switch key := private.(type) {
+	case ecdh.KeyExchanger:
+		curve, agree = key.Curve(), func() ([]byte, int, error) { return agreeECDH(key, ri.agreement.point) }
+	case X448Key:
+		agree = func() ([]byte, int, error) { return agreeX448(key, ri.agreement.point) }
+	default:
 		return nil, otherKey("key agreement")
 	}
-	derive, wrap, err := ri.agreementScheme(key.Curve())
+	derive, wrap, err := ri.agreementScheme(curve)
 	if err != nil {
 		return nil, err
 	}
-	good := 1
-	point, ok := usablePoint(key.Curve(), ri.agreement.point)
-	if !ok {
-		point, good = key.PublicKey(), 0
-	}
 	ri.work.operations++
-	secret, err := key.ECDH(point)
+	secret, good, err := agree()
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +183,26 @@ func (ri *RecipientInfo) agreed(private crypto.PrivateKey, size int) ([]byte, er
 		return nil, err
 	}
 	return ri.unwrapped(wrap, kek, size, good)
+}
+
+func agreeECDH(key ecdh.KeyExchanger, point []byte) (secret []byte, good int, err error) {
+	good = 1
+	peer, ok := usablePoint(key.Curve(), point)
+	if !ok {
+		peer, good = key.PublicKey(), 0
+	}
+	secret, err = key.ECDH(peer)
+	return secret, good, err
+}
+
+func agreeX448(key X448Key, point []byte) (secret []byte, good int, err error) {
+	fit := make([]byte, sizeX448)
+	copy(fit, point)
+	secret, ok, err := key.X448(fit)
+	if ok && len(point) == sizeX448 {
+		good = 1
+	}
+	return secret, good, err
 }
 
 // agreementScheme returns how the key-encryption key is derived, and what it encrypts with.

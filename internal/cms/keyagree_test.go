@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/cloudflare/circl/dh/x448"
 )
 
 // An agreeing is a KeyAgreeRecipientInfo, for the test's P-256 key when nothing else is said.
@@ -33,6 +35,7 @@ type agreeing struct {
 var (
 	oidStdSHA256 = asn1.ObjectIdentifier{1, 3, 132, 1, 11, 1}
 	oidX25519    = asn1.ObjectIdentifier{1, 3, 101, 110}
+	oidX448      = asn1.ObjectIdentifier{1, 3, 101, 111}
 	oidHKDF256   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 19}
 	oidWrap128   = keyWraps[0].oid
 )
@@ -45,7 +48,10 @@ func (a agreeing) der(t testing.TB) []byte {
 	if a.to == "" {
 		a.to = "p256"
 	}
-	recipient := private(t, a.to).(ecdh.KeyExchanger)
+	recipient, ok := private(t, a.to).(ecdh.KeyExchanger)
+	if !ok {
+		recipient = private(t, "x25519").(ecdh.KeyExchanger) // for X448 the test gives all that rests on the key
+	}
 	x25519 := recipient.Curve() == ecdh.X25519()
 	if a.curve == nil {
 		a.curve = recipient.Curve()
@@ -196,14 +202,16 @@ func TestKeyAgreementByOpenSSL(t *testing.T) {
 			"301d" + "300b0609608648016503040105" + "a0060404" + "756b6d21" + "a2060404" + "00000080", "756b6d21", false},
 		{"x25519", []int{1, 2, 840, 113549, 1, 9, 16, 3, 21}, []string{"HKDF", "SHA512"},
 			"3017" + "300d06096086480165030401050500" + "a2060404" + "00000080", "", true},
+		{"x448", []int{1, 2, 840, 113549, 1, 9, 16, 3, 21}, []string{"HKDF", "SHA512"},
+			"301d" + "300b0609608648016503040105" + "a0060404" + "756b6d21" + "a2060404" + "00000080", "756b6d21", false},
 		{"p256", []int{1, 3, 132, 1, 11, 1}, []string{"X963KDF", "SHA256"},
 			"301d" + "300b0609608648016503040105" + "a0060404" + "756b6d21" + "a2060404" + "00000080", "756b6d21", false},
 		{"p521", []int{1, 3, 132, 1, 14, 3}, []string{"X963KDF", "SHA512"},
 			"3017" + "300d06096086480165030401050500" + "a2060404" + "00000080", "", true},
 	} {
 		ephemeral := fmt.Sprintf("%s/%d.key", dir, i)
-		genpkey := []string{"genpkey", "-out", ephemeral, "-algorithm", "X25519"}
-		if test.name != "x25519" {
+		genpkey := []string{"genpkey", "-out", ephemeral, "-algorithm", strings.ToUpper(test.name)}
+		if test.name[0] == 'p' {
 			genpkey = []string{"genpkey", "-out", ephemeral, "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-" + test.name[1:]}
 		}
 		openssl(t, nil, genpkey...)
@@ -220,10 +228,13 @@ func TestKeyAgreementByOpenSSL(t *testing.T) {
 		}
 		kek := openssl(t, nil, append(kdf, test.kdf[0])...)
 		spki := openssl(t, nil, "pkey", "-in", ephemeral, "-pubout", "-outform", "DER")
-		length := map[string]int{"x25519": 32, "p256": 65, "p521": 133}[test.name]
+		length := map[string]int{"x25519": 32, "x448": 56, "p256": 65, "p521": 133}[test.name]
 		a := agreeing{to: test.name, scheme: test.scheme, kek: kek, point: spki[len(spki)-length:], keyInfo: algorithm(oidWrap128)}
 		if test.ukm != "" {
 			a.ukm = unhex(t, test.ukm)
+		}
+		if test.name == "x448" {
+			a.algorithm = algorithm(oidX448)
 		}
 		if test.null {
 			a.keyInfo = algorithm(oidWrap128, null)
@@ -352,6 +363,78 @@ func TestA35KeyAgree(t *testing.T) {
 	}
 }
 
+// countedX448 counts the uses of a key.
+type countedX448 struct {
+	X448Key
+	operations int
+	err        error
+}
+
+func (c *countedX448) X448(point []byte) ([]byte, bool, error) {
+	c.operations++
+	if c.err != nil {
+		return nil, false, c.err
+	}
+	return c.X448Key.X448(point)
+}
+
+// TestA35KeyAgree for X448.
+func TestA35X448(t *testing.T) {
+	ephemeral := x448Private(pattern(56))
+	var public, recipient x448.Key
+	x448.KeyGen(&public, (*x448.Key)(&ephemeral))
+	key := private(t, "x448").(x448Private)
+	x448.KeyGen(&recipient, (*x448.Key)(&key))
+	secret, ok, err := ephemeral.X448(recipient[:])
+	if !ok || err != nil {
+		t.Fatal(err)
+	}
+	kek, err := deriveHKDF(crypto.SHA256, secret, nil, sharedInfo(AlgorithmIdentifier{Algorithm: oidWrap128}, nil, 16), 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		point, kek []byte
+		good       bool
+	}{
+		"good":        {public[:], kek, true},
+		"another key": {public[:], make([]byte, 16), false},
+		"zero":        {make([]byte, 56), kek, false},
+		"one":         {append([]byte{1}, make([]byte, 55)...), kek, false},
+		"55 octets":   {public[:55], kek, false},
+		"57 octets":   {append(public[:], 0), kek, false},
+		"empty":       {[]byte{}, kek, false},
+	} {
+		a := agreeing{to: "x448", algorithm: algorithm(oidX448), point: test.point, kek: test.kek, scheme: oidHKDF256}
+		ri, err := ParseRecipientInfo(a.der(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := &countedX448{X448Key: key}
+		got, err := ri.ContentKey(counted, 16)
+		if err != nil || (string(got) == "0123456789abcdef") != test.good || len(got) != 16 {
+			t.Errorf("%s: %x, %v", name, got, err)
+		}
+		if want := (work{operations: 1, derivations: 1, blocks: 12, randomKeys: 1}); ri.work != want || counted.operations != 1 {
+			t.Errorf("%s: %+v", name, ri.work)
+		}
+		fault := errors.New("token removed")
+		if _, err := ri.ContentKey(&countedX448{err: fault}, 16); !errors.Is(err, fault) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := ri.ContentKey(private(t, "x25519"), 16); !errors.Is(err, ErrAlgorithm) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ri, err := ParseRecipientInfo(agreeing{to: "x25519"}.der(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ri.ContentKey(key, 16); !errors.Is(err, ErrAlgorithm) {
+		t.Error(err)
+	}
+}
+
 // A fault of the key is no fault of the message.
 func TestKeyAgreeFaults(t *testing.T) {
 	ri, err := ParseRecipientInfo(agreeing{}.der(t))
@@ -446,4 +529,36 @@ func TestRecipientLimit(t *testing.T) {
 			t.Errorf("%d times 5000: %v", n, err)
 		}
 	}
+}
+
+// FuzzRecipientInfo: no RecipientInfo makes more of a key than one use, and each gives a key or an error that is seen
+// without one.
+func FuzzRecipientInfo(f *testing.F) {
+	f.Add(agreeing{}.der(f))
+	f.Add(agreeing{to: "x25519", ukm: []byte("ukm")}.der(f))
+	f.Add(agreeing{algorithm: algorithm(oidECPublicKey, marshalOID(oidP256)), keyInfo: algorithm(oidWrap128, null)}.der(f))
+	f.Add(seq(number(0), identifier(f, cert(f, "rsa")), algorithm(oidRSAESOAEP), octetString(make([]byte, 256))))
+	p256, x25519, rsa := private(f, "p256").(ecdh.KeyExchanger), private(f, "x25519").(ecdh.KeyExchanger), decrypter(f, "rsa")
+	f.Fuzz(func(t *testing.T, der []byte) {
+		ri, err := ParseRecipientInfo(der)
+		if !known(err) {
+			t.Fatal(err)
+		}
+		if err != nil {
+			return
+		}
+		for i := range min(len(ri.Recipients), 2) {
+			a, b, c := &exchanger{KeyExchanger: p256}, &exchanger{KeyExchanger: x25519}, &counting{Decrypter: rsa}
+			for _, key := range []crypto.PrivateKey{a, b, c} {
+				one := ri.Only(i)
+				got, err := one.ContentKey(key, 16)
+				if !known(err) || err == nil && (len(got) != 16 || one.work.operations != 1 || one.work.randomKeys != 1) || err != nil && one.work != (work{}) {
+					t.Errorf("%T: %x, %v, %+v", key, got, err, one.work)
+				}
+			}
+			if n := a.operations + b.operations + c.operations; n > 1 {
+				t.Errorf("%d operations", n)
+			}
+		}
+	})
 }

@@ -111,7 +111,7 @@ func (ri *RecipientInfo) Only(i int) *RecipientInfo {
 // content shows too: in Decrypt (THREATS A10), or, once in 256 times, only in plaintext that is noise. An error is
 // ErrAlgorithm, or a fault of key itself, such as a token that does not answer.
 //
-// The key is, by Kind, a crypto.Decrypter for an *rsa.PublicKey, an ecdh.KeyExchanger, or a crypto.Decapsulator. A
+// The key is, by Kind, a crypto.Decrypter for an *rsa.PublicKey, an ecdh.KeyExchanger or X448Key, or a crypto.Decapsulator. A
 // Decrypter that is not an *rsa.PrivateKey must answer a ciphertext that does not decrypt with rsa.ErrDecryption,
 // unless it knows implicit rejection.
 func (ri *RecipientInfo) ContentKey(key crypto.PrivateKey, size int) ([]byte, error) {

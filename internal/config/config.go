@@ -90,7 +90,7 @@ type Domain struct {
 }
 
 // A Key is one of a domain's keys: cert and key, or pkcs12, or pkcs11 with or without cert. Keys are RSA, on P-256, P-384 or P-521, X25519,
-// or ML-KEM with its seed.
+// X448, or ML-KEM with its seed.
 type Key struct {
 	// Cert and Key are PEM files that belong together.
 	Cert string `toml:"cert"`

@@ -23,6 +23,7 @@ import (
 	"paperknife/internal/cms"
 	"paperknife/test/need"
 
+	"github.com/cloudflare/circl/dh/x448"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -266,6 +267,9 @@ func TestOtherKinds(t *testing.T) {
 	expanded := append(make([]byte, 1152), expandedEnd(kem768, kem768.Bytes())...)
 	oidX25519 := asn1.ObjectIdentifier{1, 3, 101, 110}
 	encipher := x509.KeyUsageKeyEncipherment
+	key448 := &x448Key{x448.Key(bytes.Repeat([]byte{5}, 56))}
+	cert448 := certify(t, oidX448, key448.public(), x509.KeyUsageKeyAgreement)
+	pkcs8448 := kemKey(oidX448, octets(key448.secret[:]))
 	xcert := certify(t, oidX25519, x25519.PublicKey().Bytes(), x509.KeyUsageKeyAgreement)
 	cert768 := certify(t, oid(2), kem768.EncapsulationKey().Bytes(), encipher)
 	cert1024 := certify(t, oid(3), kem1024.EncapsulationKey().Bytes(), encipher)
@@ -275,6 +279,11 @@ func TestOtherKinds(t *testing.T) {
 		want string
 	}{
 		"X25519":                    {xcert, pkcs8, ""},
+		"X448":                      {cert448, pkcs8448, ""},
+		"X448, 55 octets":           {cert448, kemKey(oidX448, octets(key448.secret[:55])), "no private key of X448"},
+		"X448, another's":           {cert448, kemKey(oidX448, octets(make([]byte, 56))), "not the one of the certificate"},
+		"X448, usage of RSA":        {certify(t, oidX448, key448.public(), encipher), pkcs8448, "lacks keyAgreement"},
+		"X25519 for X448":           {cert448, pkcs8, "not the one of the certificate"},
 		"ML-KEM-768":                {cert768, seed(2, kem768.Bytes()), ""},
 		"ML-KEM-1024":               {cert1024, seed(3, kem1024.Bytes()), ""},
 		"ML-KEM-768, both":          {cert768, kemKey(oid(2), both(kem768.Bytes(), expanded)), ""},

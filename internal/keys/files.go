@@ -136,14 +136,15 @@ func readFile(path string) (data []byte, err error) {
 	return data, nil
 }
 
-// publicKeyBits returns the content of the BIT STRING of a SubjectPublicKeyInfo.
-func publicKeyBits(spki []byte) []byte {
+// subjectPublicKey returns the algorithm of a certificate's key, and the content of its BIT STRING.
+func subjectPublicKey(cert *x509.Certificate) (algorithm asn1.ObjectIdentifier, key []byte, ok bool) {
 	var info struct {
-		Algorithm asn1.RawValue
-		Key       asn1.BitString
+		Algorithm struct {
+			OID        asn1.ObjectIdentifier
+			Parameters asn1.RawValue `asn1:"optional"`
+		}
+		Key asn1.BitString
 	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
-		return nil
-	}
-	return info.Key.Bytes
+	_, err := asn1.Unmarshal(cert.RawSubjectPublicKeyInfo, &info)
+	return info.Algorithm.OID, info.Key.Bytes, err == nil
 }

@@ -259,6 +259,7 @@ func keyID(cert *x509.Certificate) []byte {
 	if len(cert.SubjectKeyId) > 0 {
 		return cert.SubjectKeyId
 	}
-	sum := sha1.Sum(publicKeyBits(cert.RawSubjectPublicKeyInfo))
+	_, key, _ := subjectPublicKey(cert)
+	sum := sha1.Sum(key)
 	return sum[:]
 }

@@ -15,12 +15,14 @@ import (
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// mlkems are the parameter sets of ML-KEM that keys may have, RFC 9935.
-var mlkems = []struct {
+type mlkemSet struct {
 	name string
 	oid  asn1.ObjectIdentifier
 	key  func(seed []byte) (crypto.Decapsulator, error)
-}{
+}
+
+// mlkems are the parameter sets of ML-KEM that keys may have, RFC 9935.
+var mlkems = []mlkemSet{
 	{"ML-KEM-512", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 1}, newDecapsulationKey512},
 	{"ML-KEM-768", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 2},
 		func(seed []byte) (crypto.Decapsulator, error) { return mlkem.NewDecapsulationKey768(seed) }},
@@ -45,6 +47,9 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 				return nil, fmt.Errorf("%s: %w", m.name, err)
 			}
 			return private, nil
+		}
+		if oid.Equal(oidX448) {
+			return parseX448(key)
 		}
 	}
 	return x509.ParsePKCS8PrivateKey(der)
@@ -89,17 +94,6 @@ func expandedEnd(key crypto.Decapsulator, seed []byte) []byte {
 
 // kemOf returns the encapsulation key of a certificate.
 func kemOf(cert *x509.Certificate) ([]byte, bool) {
-	var info struct {
-		Algorithm struct{ OID asn1.ObjectIdentifier }
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(cert.RawSubjectPublicKeyInfo, &info); err != nil {
-		return nil, false
-	}
-	for _, m := range mlkems {
-		if m.oid.Equal(info.Algorithm.OID) {
-			return info.Key.Bytes, true
-		}
-	}
-	return nil, false
+	oid, key, ok := subjectPublicKey(cert)
+	return key, ok && slices.ContainsFunc(mlkems, func(m mlkemSet) bool { return m.oid.Equal(oid) })
 }

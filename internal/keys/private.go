@@ -14,6 +14,9 @@ import (
 // belongs reports whether a private key is the one of a certificate.
 func belongs(key crypto.PrivateKey, cert *x509.Certificate) bool {
 	switch key := key.(type) {
+	case *x448Key:
+		public, ok := x448Of(cert)
+		return ok && bytes.Equal(public, key.public())
 	case crypto.Decapsulator:
 		kem, ok := kemOf(cert)
 		return ok && len(kem) == len(key.Encapsulator().Bytes()) && bytes.Equal(kem, key.Encapsulator().Bytes())
@@ -54,6 +57,11 @@ func hide(key crypto.PrivateKey, operations *atomic.Uint64) crypto.PrivateKey {
 			operations.Add(1)
 			return key.ECDH(peer)
 		}}
+	case *x448Key:
+		return x448Exchanger{exchange: func(point []byte) ([]byte, bool, error) {
+			operations.Add(1)
+			return key.X448(point)
+		}}
 	case crypto.Decapsulator:
 		return decapsulator{public: key.Encapsulator(), decapsulate: func(ciphertext []byte) ([]byte, error) {
 			operations.Add(1)
@@ -93,6 +101,15 @@ func (k exchanger) Curve() ecdh.Curve { return k.public.Curve() }
 
 // ECDH implements ecdh.KeyExchanger.
 func (k exchanger) ECDH(peer *ecdh.PublicKey) ([]byte, error) { return k.exchange(peer) }
+
+// An x448Exchanger is a key of X448.
+type x448Exchanger struct {
+	hiddenKey
+	exchange func(point []byte) ([]byte, bool, error)
+}
+
+// X448 implements cms.X448Key.
+func (k x448Exchanger) X448(point []byte) ([]byte, bool, error) { return k.exchange(point) }
 
 // A decapsulator is an ML-KEM key.
 type decapsulator struct {

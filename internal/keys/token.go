@@ -355,8 +355,11 @@ func (t *token) ecKey(public *ecdh.PublicKey) (crypto.PrivateKey, error) {
 			return key, nil
 		}
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = errAnother
+	case isCode(err, refusals):
+		err = fmt.Errorf("the token does not let the key derive secrets (CKA_DERIVE, CKM_ECDH1_DERIVE): %w", err)
 	}
 	return nil, err
 }

@@ -296,6 +296,14 @@ func TestTokenFaultsAndReturn(t *testing.T) {
 		t.Errorf("sign only: %v %v", errs, odd)
 	}
 
+	noDerive := store(t, "no-derive", o.key, nil, pkcs11.NewAttribute(pkcs11.CKA_DERIVE, false))
+	if ring, err = Load([]Pair{{Cert: o.pair.Cert, PKCS11: noDerive}}); err != nil {
+		t.Fatal(err)
+	}
+	if errs := ring.Check(); len(errs) != 1 || !errors.Is(errs[0], ErrKeyStore) || !strings.Contains(errs[0].Error(), "CKA_DERIVE") {
+		t.Errorf("no right to derive: %v", errs)
+	}
+
 	plain := []byte("Content-Type: text/plain\r\n\r\nThird quarter: 42.\r\n")
 	object := sealed(t, o.pair.Cert, plain)
 	if ring, err = Load([]Pair{{PKCS11: uri}}); err != nil {

@@ -149,7 +149,7 @@ func usageWarnings(path string, cert *x509.Certificate) []Warning {
 		warn(true, "key usage lacks "+name, unused)
 	}
 	if kind == "" {
-		warn(true, "keys of this kind cannot open mail", "use a key of RSA, on P-256, P-384 or P-521, X25519, or ML-KEM")
+		warn(true, "keys of this kind cannot open mail", "use a key of RSA, on P-256, P-384 or P-521, X25519, X448, or ML-KEM")
 	}
 	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
 		warn(false, fmt.Sprintf("RSA key has %d bits, and less than 2048 are weak", key.N.BitLen()), "make a new key of 3072")
@@ -162,6 +162,9 @@ func usageWarnings(path string, cert *x509.Certificate) []Warning {
 func kindOf(cert *x509.Certificate) (kind string, usage x509.KeyUsage, name string) {
 	if _, ok := kemOf(cert); ok {
 		return "ML-KEM", x509.KeyUsageKeyEncipherment, "keyEncipherment" // RFC 9935 section 5
+	}
+	if _, ok := x448Of(cert); ok {
+		return "X448", x509.KeyUsageKeyAgreement, "keyAgreement"
 	}
 	switch key := publicKey(cert).(type) {
 	case *rsa.PublicKey:

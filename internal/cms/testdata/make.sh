@@ -15,12 +15,14 @@ key p384 -algorithm EC -pkeyopt ec_paramgen_curve:P-384
 key p521 -algorithm EC -pkeyopt ec_paramgen_curve:P-521
 
 # A key that cannot sign has its certificate from another.
-openssl genpkey -quiet -algorithm X25519 -out x25519.key
-openssl pkey -in x25519.key -pubout -out x25519.pub
-printf 'keyUsage=critical,keyAgreement\nsubjectKeyIdentifier=hash\nsubjectAltName=email:x25519@example.net\n' > x25519.ext
-openssl req -new -key other.key -subj "/O=Example/CN=x25519" | openssl x509 -req -CA other.crt -CAkey other.key \
-	-force_pubkey x25519.pub -days 36500 -sha256 -set_serial 25519 -extfile x25519.ext -out x25519.crt
-rm x25519.pub x25519.ext
+for name in x25519 x448; do
+	openssl genpkey -quiet -algorithm "$(echo $name | tr x X)" -out $name.key
+	openssl pkey -in $name.key -pubout -out $name.pub
+	printf 'keyUsage=critical,keyAgreement\nsubjectKeyIdentifier=hash\nsubjectAltName=email:%s@example.net\n' $name > $name.ext
+	openssl req -new -key other.key -subj "/O=Example/CN=$name" | openssl x509 -req -CA other.crt -CAkey other.key \
+		-force_pubkey $name.pub -days 36500 -sha256 -set_serial ${name#x} -extfile $name.ext -out $name.crt
+	rm $name.pub $name.ext
+done
 
 printf 'Content-Type: text/plain\r\n\r\nThe quick brown fox\r\n' > content.txt
 

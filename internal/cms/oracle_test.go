@@ -12,7 +12,6 @@ import (
 
 // An inside is what is wrong behind the private key, for any cipher.
 type inside struct {
-	key        []byte                  // encrypted in place of the right one
 	encrypted  []byte                  // in place of the encrypted key
 	ciphertext func(raw []byte) []byte // in place of the ciphertext
 	tag        func(mac []byte) []byte

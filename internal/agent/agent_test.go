@@ -430,3 +430,22 @@ func TestPartnerWithoutDomain(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// compat = "lenient" reads what known senders write, and the log says so; "strict" delivers it as it came.
+func TestCompat(t *testing.T) {
+	for setting, want := range map[string]string{"lenient": `compat="smime-type of another object"`, "strict": "results=\"smime=neutral x-domsec=permerror\""} {
+		c := config.Default()
+		c.Compat = setting
+		probe, err := New(c, Options{Target: &fakeTarget{}})
+		check(t, err)
+		a, _ := newAgent(t, &fakeTarget{}, "")
+		a.strict = probe.strict
+		var log bytes.Buffer
+		a.log = slog.New(slog.NewTextHandler(&log, nil))
+		msg := bytes.Replace(figures(t), []byte("smime-type=enveloped-data"), []byte("smime-type=signed-data"), 1)
+		send(t, a, msg, "erin@example.net")
+		if !strings.Contains(log.String(), want) || strings.Contains(log.String(), "x-domsec=pass") != (setting == "lenient") {
+			t.Errorf("%s: log:\n%s", setting, &log)
+		}
+	}
+}

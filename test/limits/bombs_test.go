@@ -2,6 +2,7 @@ package limits
 
 import (
 	"bytes"
+	"compress/zlib"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -40,7 +41,7 @@ var textLine = "Third quarter: 42.\r\n"
 
 const textHeader = "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
 
-// bombs are those of THREATS A22, A33, A37, A38, A39, A41, A42, A45 and of sizes.
+// bombs are those of THREATS A22, A33, A37, A38, A39 to A42, A45 and of sizes.
 var bombs = []bomb{
 	{name: "30 80 four million times", make: object(bytes.Repeat([]byte{0x30, 0x80}, 4_000_000))},
 	{name: "24 80 four million times in a content", make: object(
@@ -61,6 +62,19 @@ var bombs = []bomb{
 	}},
 	{name: "15 octets of ciphertext", make: func(t *testing.T) []byte {
 		return smime("enveloped-data", testEnvelope.der(t, make([]byte, 15)))
+	}},
+	{name: "A40, 64 MB of zeros, compressed", make: func(t *testing.T) []byte {
+		return smime("compressed-data", compressed(t, append([]byte(textHeader), make([]byte, 64<<20)...)))
+	}},
+	{name: "A40, text compressed seven times", partly: true, make: func(t *testing.T) []byte {
+		der := compressed(t, append([]byte(textHeader), bytes.Repeat([]byte(textLine), 1<<20)...))
+		for range 6 {
+			der = compressed(t, binaryEntity("compressed-data", der))
+		}
+		return smime("compressed-data", der)
+	}},
+	{name: "A42, 500000 parts, one to be signed, without protocol", make: func(*testing.T) []byte {
+		return plain(manyParts("signed", 500_000))
 	}},
 	{name: "50 nested envelopes", make: nestedEnvelopes},
 	{name: "50 nested signatures", make: nestedSignatures, partly: true},
@@ -174,6 +188,21 @@ func nestedEnvelopes(t *testing.T) []byte {
 }
 
 // nestedSignatures are signatures of no value, which is not for the walk to know before it has been inside.
+// compressed is a CompressedData.
+func compressed(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return indefinite(tagSequence, oid(1, 2, 840, 113549, 1, 9, 16, 1, 9), indefinite(tagContext, indefinite(tagSequence, []byte{2, 1, 0},
+		element(tagSequence, oid(1, 2, 840, 113549, 1, 9, 16, 3, 8)), element(tagSequence, oidData, element(tagContext, element(tagOctets, b.Bytes()))))))
+}
+
 func nestedSignatures(t *testing.T) []byte {
 	s := signedDataOf(t, []byte(textHeader+textLine), seal.SignOptions{})
 	der := s.der(element(tagOctets, s.content))

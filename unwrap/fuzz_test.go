@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"paperknife/internal/cms"
 	"paperknife/internal/message"
 	"paperknife/internal/spool"
 	"paperknife/seal"
@@ -33,12 +34,21 @@ func fuzzSeeds(t testing.TB) map[string][]byte {
 		"plain": []byte(entity), "opaque": opaque, "detached": detached, "domain": domain, "list": list, "sealed": sealed,
 		"sealed with GCM": authenticated,
 		"empty":           seal.EmptySignature([]byte(entity)),
+		"compressed":      compressEntity(t, opaque),
+		"bare":            pkcs7Entity(contentInfo(cms.OIDCompressedData, compressedData(t, bareObject(t, opaque), cms.OIDSignedData))),
+		"no protocol":     bytes.Replace(detached, []byte("protocol=\"application/pkcs7-signature\";"), nil, 1),
+		"octet-stream":    bytes.Replace(opaque, []byte("application/pkcs7-mime"), []byte("application/octet-stream"), 1),
 		"mixed":           []byte("Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n" + string(opaque) + "\r\n--m--\r\n"),
 	}
 	for name, e := range seeds {
 		seeds[name] = seal.Message([]byte(header), e)
 	}
 	return seeds
+}
+
+func bareObject(t testing.TB, entity []byte) []byte {
+	_, bare := bareOf(t, entity)
+	return bare
 }
 
 // FuzzOpen: no message makes the walk panic or spend more than its limits, every view can be written, and a layer that
@@ -69,6 +79,14 @@ func FuzzOpen(f *testing.F) {
 				if err := v.Write(&b, message.LF); err != nil {
 					t.Fatalf("depth %d: %v", depth, err)
 				}
+			}
+		}
+		strict, err := unwrap.Open(context.Background(), src, h, unwrap.Options{Keys: keys, Spool: spool.Settings{Dir: os.TempDir(), Memory: 1 << 20}, Strict: true})
+		check(t, err)
+		defer func() { check(t, strict.Close()) }()
+		for i, l := range strict.Layers {
+			if l.Good() && (i >= len(r.Layers) || !r.Layers[i].Good()) {
+				t.Fatalf("layer %d is good with compat strict alone", i)
 			}
 		}
 		for _, l := range r.Layers {

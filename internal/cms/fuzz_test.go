@@ -149,6 +149,8 @@ func FuzzAuthEnvelopedData(f *testing.F) {
 	f.Add(testdata(f, "enveloped-aes256.der"))
 	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}}.der(f))
 	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, attrs: [][]byte{contentType}, tagSize: 12}.der(f))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, oid: oidOf("aes256-ccm"), seal: ccm(f), tagSize: 14}.der(f))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, oid: oidOf("chacha20-poly1305"), seal: chaCha(f), params: octetString([]byte("fedcba987654"))}.der(f))
 	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, ciphertext: pieces(7), unauthAttrs: tagged(2, contentType)}.der(f))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		a, err := NewReader(bytes.NewReader(p)).AuthEnvelopedData()
@@ -170,6 +172,50 @@ func FuzzAuthEnvelopedData(f *testing.F) {
 		}
 		if err == nil && out.Len() > 0 && !bytes.Equal(out.Bytes(), content) { // a seed is empty
 			t.Fatalf("%q", out.Bytes())
+		}
+	})
+}
+
+// FuzzLenient: what a strict Reader takes a lenient one takes too, says the same of it, and finds no deviation. What only
+// a lenient one takes has a deviation.
+func FuzzLenient(f *testing.F) {
+	same := func(p []byte) []byte { return p }
+	attr := attribute(OIDAttrContentType, marshalOID(OIDData))
+	f.Add(gcmInEnveloped(f, content, nil, 16, same))
+	f.Add(gcmInEnveloped(f, content, octetString([]byte("fedcba987654")), 16, same))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, attrs: [][]byte{attr}, rawAttrs: tagged(2, attr)}.der(f))
+	f.Add(authEnveloping{plaintext: content, encrypted: []byte{1}, unauthAttrs: tagged(3, attr)}.der(f))
+	f.Add(testdata(f, "bc-gcm-in-enveloped.der"))
+	f.Add(testdata(f, "bc-des3.der"))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		read := func(lenient bool) (string, []Deviation, error) {
+			again := func() (io.Reader, error) { return iotest.HalfReader(bytes.NewReader(p)), nil }
+			r := NewReader(bytes.NewReader(p))
+			r.Lenient = lenient
+			var out strings.Builder
+			contentType, err := r.ContentType()
+			switch {
+			case err != nil:
+			case contentType.Equal(OIDAuthEnvelopedData):
+				var a *AuthEnvelopedData
+				if a, err = r.AuthEnvelopedData(); err == nil {
+					err = a.Decrypt([]byte("0123456789abcdef0123456789abcdef")[:a.KeySize], again, &out)
+				}
+			default:
+				var e *EnvelopedData
+				if e, err = r.EnvelopedData(); err == nil {
+					err = e.DecryptAgain([]byte("0123456789abcdef0123456789abcdef")[:e.KeySize], again, &out)
+				}
+			}
+			if !known(err) && !errors.Is(err, ErrAttributes) {
+				t.Fatal(err)
+			}
+			return out.String(), r.Deviations(), err
+		}
+		strict, none, strictErr := read(false)
+		got, deviations, err := read(true)
+		if len(none) > 0 || strictErr == nil && (err != nil || got != strict || len(deviations) > 0) || strictErr != nil && err == nil && len(deviations) == 0 {
+			t.Fatalf("strict %v, %q; lenient %v, %q", strictErr, none, err, deviations)
 		}
 	})
 }

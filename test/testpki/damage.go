@@ -59,7 +59,7 @@ func Damage(message []byte, place Place) ([]byte, error) {
 	}
 	switch place {
 	case MediaType:
-		return replaceOnce(message, m.mediaType, "application/octet-stream")
+		return replaceOnce(message, m.mediaType, "application/x-unknown")
 	case Boundary:
 		return m.damageDelimiter(m.ends + "--" + m.boundary + m.ends)
 	case CloseDelimiter:

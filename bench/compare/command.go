@@ -35,7 +35,8 @@ const lookPeak = 30 * time.Millisecond
 
 // once runs the command and waits for its end.
 func (c command) once(peak bool) (finish, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	// For writing alone: a filter may take one that can be read for a standard output that was closed.
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return finish{}, err
 	}

@@ -342,7 +342,7 @@ func (b *bench) profile(ctx context.Context, match *regexp.Regexp) error {
 	for _, work := range []struct {
 		message string
 		c, n    int
-	}{{plain + "-4k", 4, 4 * b.messages}, {detached + "-4k", 4, 3 * b.messages}, {detached + "-100m", 1, 4}, {opaque + "-100m", 1, 4}} {
+	}{{plain + "-4k", 4, 4 * b.messages}, {plain + "-50k", 4, 4 * b.messages}, {detached + "-4k", 4, 3 * b.messages}, {detached + "-100m", 1, 4}, {opaque + "-100m", 1, 4}} {
 		if !match.MatchString(work.message) {
 			continue
 		}

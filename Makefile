@@ -4,7 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build check packages lint race unit tokens vulnerabilities bench profile
+.PHONY: build check packages lint race unit tokens prove vulnerabilities bench profile
 
 build:
 	mkdir -p bin
@@ -42,9 +42,10 @@ tokens:
 # What is too long for check: every target fuzzed, every system call broken and cut short. It writes docs/prove.md. Root, for tracing and
 # for small file systems.
 FUZZTIME ?= 10m
+FUZZATONCE ?= 1
 
 prove: packages
-	$(GO) run ./test/prove/all -fuzztime $(FUZZTIME)
+	$(GO) run ./test/prove/all -fuzztime $(FUZZTIME) -atonce $(FUZZATONCE)
 
 # Needs the vulnerability database, so it is run by hand.
 vulnerabilities:

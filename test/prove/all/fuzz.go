@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,23 +25,37 @@ type target struct {
 
 // fuzz fuzzes every target of the tree for a time. A target that cannot be minimised fast starves: with the default, a minute for each new
 // input, large inputs leave no time to try others. So each is minimised once.
-func (r *report) fuzz(each time.Duration) error {
+//
+// With atOnce over 1 as many targets run side by side, each with one worker.
+func (r *report) fuzz(each time.Duration, atOnce int) error {
 	targets, err := listTargets()
 	if err != nil {
 		return err
 	}
-	if err := r.save("fuzztime", each.String()); err != nil {
+	if err := errors.Join(r.save("fuzztime", each.String()), r.save("fuzzatonce", atOnce)); err != nil {
 		return err
 	}
-	for i := range targets {
-		t := &targets[i]
-		fmt.Fprintf(os.Stderr, "prove: %d/%d %s %s\n", i+1, len(targets), t.Package, t.Name)
-		t.run(each)
-		if err := r.save("fuzz", targets[:i+1]); err != nil {
-			return err
-		}
+	var (
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		done    []target
+		failed  error
+		places  = make(chan struct{}, max(atOnce, 1))
+	)
+	for i, t := range targets {
+		places <- struct{}{}
+		workers.Go(func() {
+			defer func() { <-places }()
+			fmt.Fprintf(os.Stderr, "prove: %d/%d %s %s\n", i+1, len(targets), t.Package, t.Name)
+			t.run(each, atOnce)
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, t)
+			failed = errors.Join(failed, r.save("fuzz", done))
+		})
 	}
-	return nil
+	workers.Wait()
+	return failed
 }
 
 // listTargets asks the test binaries.
@@ -62,9 +78,13 @@ func listTargets() (targets []target, err error) {
 	return targets, nil
 }
 
-func (t *target) run(each time.Duration) {
+func (t *target) run(each time.Duration, atOnce int) {
 	begun := time.Now()
-	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.Name+"$", "-fuzztime", each.String(), "-fuzzminimizetime", "1x", "./"+t.Package)
+	args := []string{"test", "-run", "^$", "-fuzz", "^" + t.Name + "$", "-fuzztime", each.String(), "-fuzzminimizetime", "1x"}
+	if atOnce > 1 {
+		args = append(args, "-parallel", "1")
+	}
+	cmd := exec.Command("go", append(args, "./"+t.Package)...)
 	out, err := cmd.CombinedOutput()
 	t.Seconds = time.Since(begun).Seconds()
 	t.read(string(out))

@@ -17,6 +17,7 @@ import (
 
 func main() {
 	fuzzTime := flag.Duration("fuzztime", 10*time.Minute, "`time` for each target of fuzzing")
+	atOnce := flag.Int("atonce", 1, "`number` of targets to fuzz side by side, with one worker each; 1: one by one with as many workers as processors")
 	results := flag.String("results", "bin/prove", "`directory` for results")
 	out := flag.String("o", "docs/prove.md", "the report, a `file`")
 	only := flag.String("only", "tests,threats,fuzz", "`parts` to run again; of the others the results are those of the last run; empty: the report alone")
@@ -25,7 +26,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	good, err := run(*fuzzTime, *results, *out, *only)
+	good, err := run(*fuzzTime, *atOnce, *results, *out, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "prove:", err)
 	}
@@ -35,7 +36,7 @@ func main() {
 }
 
 // run returns whether all is well.
-func run(fuzzTime time.Duration, results, out, only string) (bool, error) {
+func run(fuzzTime time.Duration, atOnce int, results, out, only string) (bool, error) {
 	root, err := harness.Root()
 	if err != nil {
 		return false, err
@@ -53,7 +54,7 @@ func run(fuzzTime time.Duration, results, out, only string) (bool, error) {
 	parts := map[string]func() error{
 		"tests":   r.runTests,
 		"threats": r.runThreats,
-		"fuzz":    func() error { return r.fuzz(fuzzTime) },
+		"fuzz":    func() error { return r.fuzz(fuzzTime, atOnce) },
 	}
 	for name := range strings.FieldsFuncSeq(only, func(c rune) bool { return c == ',' }) {
 		part, ok := parts[name]

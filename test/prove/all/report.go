@@ -29,9 +29,10 @@ type report struct {
 func (r *report) write() ([]byte, bool, error) {
 	r.good = true
 	var each string
+	atOnce := 1
 	var targets []target
 	long, named := outcomes{}, outcomes{}
-	for name, v := range map[string]any{"fuzztime": &each, "fuzz": &targets, "long": &long, "threats": &named} {
+	for name, v := range map[string]any{"fuzztime": &each, "fuzzatonce": &atOnce, "fuzz": &targets, "long": &long, "threats": &named} {
 		if err := r.load(name, v); err != nil {
 			return nil, false, err
 		}
@@ -51,7 +52,7 @@ func (r *report) write() ([]byte, bool, error) {
 	for _, record := range records {
 		r.record(record)
 	}
-	r.fuzzing(each, targets)
+	r.fuzzing(each, atOnce, targets)
 	for test, outcome := range long {
 		named[test] = outcome
 		r.good = r.good && outcome != "fail"
@@ -114,7 +115,7 @@ func (r *report) table(columns []string, rows [][]string) {
 // promised is how long each target should be fuzzed.
 const promised = 10 * time.Minute
 
-func (r *report) fuzzing(each string, targets []target) {
+func (r *report) fuzzing(each string, atOnce int, targets []target) {
 	r.line("## Fuzzing")
 	r.line("")
 	if len(targets) == 0 {
@@ -126,7 +127,11 @@ func (r *report) fuzzing(each string, targets []target) {
 	if d, err := time.ParseDuration(each); err == nil && d < promised {
 		r.line("That is less than the %v each that `make prove` takes unless told otherwise.", promised)
 	}
+	if atOnce > 1 {
+		r.line("%d ran side by side, each with one worker.", atOnce)
+	}
 	r.line("")
+	slices.SortFunc(targets, func(a, b target) int { return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Name, b.Name)) })
 	var rows [][]string
 	findings, execs := 0, 0
 	for _, t := range targets {
